@@ -1,0 +1,1 @@
+"""Folds of the log: vector, graph and archive, each with its position in the same commit."""

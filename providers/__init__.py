@@ -1,0 +1,1 @@
+"""Models: chat and embedding endpoints, and the offline defaults."""

@@ -1,0 +1,1 @@
+"""Rebuilding projections from the log, and proving that the result is the same."""

@@ -1,0 +1,1 @@
+"""Where the real parts are put together: wiring, CLI, the worker and its view."""

@@ -1,0 +1,1 @@
+../../memfold/__init__.py
