@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class MemfoldError(Exception):
-    """Root of memfold's errors. What to do is said by each subclass."""
+from memfold.schemas.errors import MemfoldError as MemfoldError
 
 
 class InvalidInput(MemfoldError, ValueError):
@@ -53,18 +51,6 @@ class ModelUnavailable(MemfoldError, ConnectionError):
 
 class ModelFileChanged(MemfoldError, RuntimeError):
     """A model's file is not the one that was pinned. Do: reinstall its package at the version in constraints.txt."""
-
-
-class UntrustedRecord(MemfoldError, ValueError):
-    """A record cannot be authenticated or read; it goes to quarantine. Do: `memfold status` counts them; find who wrote it."""
-
-
-class KeyDestroyed(MemfoldError, LookupError):
-    """The subject's key was destroyed: its records can never be opened again. Do: nothing; this is what erasure means."""
-
-
-class WrongKey(MemfoldError, PermissionError):
-    """The key-encrypting key does not open this key store. Do: set MEMFOLD_KEY to the key that the store was made with."""
 
 
 class TopicMisconfigured(MemfoldError, RuntimeError):

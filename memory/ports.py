@@ -73,11 +73,15 @@ class Hit(Struct, frozen=True):
 class MemoryIndex(Protocol):
     """Reads the served generation of the vector projection. `subject` None means every subject of the tenant."""
 
-    async def search(self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int) -> list[Hit]:
+    async def search(
+        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+    ) -> list[Hit]:
         """The nearest current rows inside the scope, exact, best first."""
         ...
 
-    async def current(self, tenant: str, subject: str | None, scope: Scope, limit: int | None) -> list[MemoryRow]:
+    async def current(
+        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+    ) -> list[MemoryRow]:
         """Current rows inside the scope, oldest first."""
         ...
 
@@ -108,7 +112,12 @@ class RelationGraph(Protocol):
     """Reads the served generation of the graph projection."""
 
     async def relations(
-        self, tenant: str, subject: str | None, scope: Scope, relationship: str | None = None, limit: int = 1000
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        relationship: str | None = None,
+        limit: int = 1000,
     ) -> list[Relation]:
         """Relations that hold now inside the scope; of one relationship if it is given."""
         ...

@@ -21,7 +21,9 @@ class Scope(Struct, frozen=True):
 
     def covers(self, other: Scope) -> bool:
         """Whether every id that is set here is the same there."""
-        return all(mine is None or mine == theirs for mine, theirs in zip(self.ids(), other.ids(), strict=True))
+        return all(
+            mine is None or mine == theirs for mine, theirs in zip(self.ids(), other.ids(), strict=True)
+        )
 
     def ids(self) -> tuple[str | None, str | None, str | None, str | None]:
         return (self.user_id, self.agent_id, self.run_id, self.actor_id)

@@ -1,0 +1,22 @@
+"""Which partition a subject lives in: Kafka's own default, so that producers in any language agree.
+
+murmur2 of the key, sign bit cleared, modulo the partition count (org.apache.kafka.clients.producer.internals.BuiltInPartitioner).
+"""
+
+from __future__ import annotations
+
+from aiokafka.partitioner import murmur2
+
+COMMANDS = "memfold.commands"
+EVENTS = "memfold.events"
+QUARANTINE = "memfold.quarantine"
+
+
+def key_of(tenant: str, subject: str) -> bytes:
+    """The record key: unit of order in the log."""
+    return f"{tenant}/{subject}".encode()
+
+
+def partition_of(tenant: str, subject: str, partitions: int) -> int:
+    """The partition of a subject's commands and events among `partitions`."""
+    return int((murmur2(key_of(tenant, subject)) & 0x7FFFFFFF) % partitions)
