@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memfold.schemas.errors import MemfoldError as MemfoldError
+from memfold.schemas.records import ModelCall
 
 
 class InvalidInput(MemfoldError, ValueError):
@@ -34,7 +35,7 @@ class WriteUnknown(MemfoldError, TimeoutError):
 
 
 class NotVisibleYet(MemfoldError, TimeoutError):
-    """The command is in the log, but its effect is not in view in time. Do: nothing is lost; see `memfold status` for the worker that lags."""
+    """The command is in the log, its effect not yet in view. Do: nothing is lost; `memfold status` shows the worker that lags."""
 
 
 class CommandRejected(MemfoldError, RuntimeError):
@@ -44,7 +45,7 @@ class CommandRejected(MemfoldError, RuntimeError):
 class ModelUnavailable(MemfoldError, ConnectionError):
     """A model did not give a usable answer in the attempts allowed. Do: check the endpoint; what was said is kept as it was."""
 
-    def __init__(self, message: str, calls: list[object] | None = None) -> None:
+    def __init__(self, message: str, calls: list[ModelCall] | None = None) -> None:
         super().__init__(message)
         self.calls = calls or []
 
@@ -58,7 +59,7 @@ class TopicMisconfigured(MemfoldError, RuntimeError):
 
 
 class LogTruncated(MemfoldError, RuntimeError):
-    """The log no longer holds records that a projection has not applied. Do: rebuild from the archive (`memfold replay rebuild --from archive`)."""
+    """The log lost records that a projection has not applied. Do: `memfold replay rebuild --from archive`."""
 
 
 class ForeignWriter(MemfoldError, RuntimeError):

@@ -1,0 +1,133 @@
+"""What is true now about one subject: the state that a decision judges by.
+
+Loaded once from the vector projection, then folded forward with the subject's own events as they are decided, so it is never
+behind the log even while the projection is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from memfold.memory.ports import MemoryRow, Vectors
+from memfold.memory.texts import same_key
+from memfold.schemas.records import Clear, MemoriesDecided, Operation, RelationChange, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A current memory. `relations` are the assertions that it is evidence of and that still hold."""
+
+    memory_id: str
+    version: int
+    text: str
+    scope: Scope
+    metadata: str = "{}"
+    role: str | None = None
+    vector: bytes = b""
+    relations: tuple[RelationChange, ...] = ()
+
+
+@dataclass(slots=True)
+class SubjectState:
+    """The current memories of one subject."""
+
+    memories: dict[str, Known] = field(default_factory=dict)
+    _by_text: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[MemoryRow]) -> SubjectState:
+        state = cls()
+        for row in rows:
+            state._put(
+                Known(
+                    row.memory_id,
+                    row.version,
+                    row.text,
+                    row.scope,
+                    row.metadata,
+                    row.role,
+                    row.vector,
+                    tuple(row.relations),
+                )
+            )
+        return state
+
+    def _put(self, known: Known) -> None:
+        self._drop(known.memory_id)
+        self.memories[known.memory_id] = known
+        self._by_text.setdefault(same_key(known.text), {})[known.memory_id] = None
+
+    def _drop(self, memory_id: str) -> None:
+        known = self.memories.pop(memory_id, None)
+        if known is not None:
+            same = self._by_text[same_key(known.text)]
+            del same[memory_id]
+            if not same:
+                del self._by_text[same_key(known.text)]
+
+    def repeat_of(self, text: str, scope: Scope) -> Known | None:
+        """The memory of exactly this scope that says the same, if there is one."""
+        for memory_id in self._by_text.get(same_key(text), ()):
+            if self.memories[memory_id].scope == scope:
+                return self.memories[memory_id]
+        return None
+
+    def nearest(self, vectors: Vectors, scope: Scope, count: int) -> list[list[tuple[Known, float]]]:
+        """For each row of `vectors`, up to `count` memories inside the scope with their cosine, best first."""
+        inside = [known for known in self.memories.values() if known.vector and scope.covers(known.scope)]
+        if not inside or not len(vectors):
+            return [[] for _ in vectors]
+        matrix = np.frombuffer(b"".join(known.vector for known in inside), dtype="<f2").reshape(
+            len(inside), -1
+        )
+        scores = vectors @ matrix.astype(np.float32).T
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return [[(inside[i], float(row[i])) for i in order] for row, order in zip(scores, best, strict=True)]
+
+    def fold(self, body: MemoriesDecided) -> None:
+        """Apply one of the subject's own events."""
+        for clear in body.clears:
+            self.clear(clear)
+        for operation in body.operations:
+            self.operate(operation)
+        for change in body.relations:
+            self.relate(change)
+
+    def clear(self, clear: Clear) -> None:
+        inside = [
+            m.memory_id for m in self.memories.values() if clear.whole_tenant or clear.scope.covers(m.scope)
+        ]
+        for memory_id in inside:
+            self._drop(memory_id)
+
+    def operate(self, done: Operation) -> None:
+        if done.op == "DELETE":
+            self._drop(done.memory_id)
+        elif done.op in ("ADD", "UPDATE"):
+            before = self.memories.get(done.memory_id)
+            relations = before.relations if before else ()
+            vector = done.vector or b""
+            self._put(
+                Known(
+                    done.memory_id,
+                    done.version,
+                    done.text,
+                    done.scope,
+                    done.metadata,
+                    done.role,
+                    vector,
+                    relations,
+                )
+            )
+
+    def relate(self, change: RelationChange) -> None:
+        known = self.memories.get(change.memory_id)
+        if known is None:
+            return
+        kept = tuple(r for r in known.relations if r.assertion_id != change.assertion_id)
+        if change.op == "ASSERT":
+            kept = (*kept, change)
+        self.memories[change.memory_id] = replace(known, relations=kept)
