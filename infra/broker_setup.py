@@ -1,0 +1,96 @@
+"""All that has to be there before the embedded broker can be started: jars, Java, ports, settings, formatted storage."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from memfold.infra.broker_config import LOG4J2_PROPERTIES, Ports, java_options, server_properties
+from memfold.infra.errors import BrokerNotStarted
+from memfold.infra.home import write_private
+from memfold.infra.java import find_java
+from memfold.infra.kafka_jars import Progress, kafka_jars, no_progress
+from memfold.infra.ports import free_ports, is_free
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLaunch:
+    """How to start the broker of one home, as often as needed, always on the same port."""
+
+    bootstrap: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    folder: Path
+    output: Path
+
+
+def prepare_broker(home: Path, progress: Progress = no_progress) -> BrokerLaunch:
+    """Make `<home>/kafka` ready to start from; formats its storage the first time. Needs the home to be held (`only_one`).
+
+    Raises JavaNotFound, KafkaNotFetched, KafkaJarsChanged, NoFreePort, BrokerNotStarted.
+    """
+    folder, logs = home / "kafka", home / "logs"
+    java = find_java()
+    jars = kafka_jars(progress)
+    ports = _ports(folder)
+    write_private(folder / "server.properties", server_properties(ports).encode())
+    write_private(folder / "log4j2.properties", LOG4J2_PROPERTIES.encode())
+    shutil.rmtree(folder / "tmp", ignore_errors=True)  # native libraries that a killed broker left
+    (folder / "tmp").mkdir(mode=0o700)
+    start = (str(java.executable), *java_options(logs, "tmp"), "-cp", ":".join(map(str, jars)))
+    env = {name: value for name, value in os.environ.items() if name not in _JAVA_VARIABLES}
+    if not (folder / "data").exists():
+        _format(folder, ports, start, env)
+    return BrokerLaunch(
+        ports.bootstrap,
+        (*start, "kafka.Kafka", "server.properties"),
+        env,
+        folder,
+        logs / "broker-console.log",
+    )
+
+
+# Options that a shell sets for other Java programs: agents, heap sizes and class paths that are not this broker's.
+_JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"})
+
+
+def _ports(folder: Path) -> Ports:
+    """The ports of the last start while they are free, so that clients find the broker again; else new ones."""
+    record = folder / "ports.json"
+    if record.exists():
+        ports = msgspec.json.decode(record.read_bytes(), type=Ports)
+        if is_free(ports.client) and is_free(ports.controller):
+            return ports
+    ports = Ports(*free_ports(2))
+    write_private(record, msgspec.json.encode(ports))
+    return ports
+
+
+def _format(folder: Path, ports: Ports, start: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Format into `data.new` and rename it: storage that exists is storage that was formatted to the end."""
+    shutil.rmtree(folder / "data.new", ignore_errors=True)
+    settings = folder / "format.properties"
+    write_private(settings, server_properties(ports, "data.new").encode())
+    argv = (*start, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", settings.name)
+    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, umask=0o077)
+    if done.returncode != 0:
+        raise BrokerNotStarted(
+            f"Kafka could not format {folder}: {(done.stderr or done.stdout).strip()[-2000:]}"
+        )
+    settings.unlink()
+    (folder / "data.new").rename(folder / "data")
+
+
+def _cluster_id() -> str:
+    """A random UUID as Kafka writes them: 22 characters of URL-safe base64. The tool takes one with `-` in front for an option."""
+    while (text := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return text
