@@ -1,0 +1,58 @@
+"""The sink of the archive processor: records of commands and events, exactly as they are, into Parquet segments.
+
+Records that cannot be opened are archived like all others: the archive is the log, not a view of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from memfold.schemas.partitions import EVENTS
+from memfold.schemas.records import LogRecord
+from memfold.streams.progress import Progress
+
+LINGER = 2.0
+"""Seconds that records are held back to make fewer, larger segments. Queries read what is not archived yet from Kafka."""
+
+
+class Archive(Protocol):
+    """One partition of one topic, on disk."""
+
+    def position(self) -> int: ...
+    def append(self, records: Sequence[LogRecord]) -> None: ...
+    def close(self) -> None: ...
+
+
+class ArchiveSink:
+    """Follows one partition of one topic into its archive; `progress` is told of memfold.events only."""
+
+    def __init__(self, open_archive: Callable[[], Archive], progress: Progress) -> None:
+        self._open_archive, self._progress = open_archive, progress
+        self._archive: Archive | None = None
+        self._busy = threading.Lock()
+
+    async def open(self) -> int:
+        self._archive = await asyncio.to_thread(self._open_archive)
+        return self._archive.position() + 1
+
+    async def process(self, records: Sequence[LogRecord]) -> None:
+        await asyncio.to_thread(self._append, records)
+        if records[-1].topic == EVENTS:
+            self._progress.advance(records[-1].partition, records[-1].offset)
+
+    def _append(self, records: Sequence[LogRecord]) -> None:
+        with self._busy:
+            assert self._archive is not None
+            self._archive.append(records)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._busy:
+            if self._archive is not None:
+                self._archive.close()
+                self._archive = None

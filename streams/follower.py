@@ -1,0 +1,115 @@
+"""One partition, followed in order from where its sink stands: gaps are read from the log, then records come live from Faust.
+
+Batches form by themselves: whatever arrived while the sink was busy is the next batch, so latency is low when there is little
+to do and commits are large when there is much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from memfold.schemas.records import LogRecord
+from memfold.streams.reader import LogReader
+
+QUEUED = 1_000
+_BATCH_BYTES = 8 * 1024 * 1024
+
+
+class Sink(Protocol):
+    """What is done with the records of one partition. Whatever it raises ends the process: the log is read again from its position."""
+
+    async def open(self) -> int:
+        """The first offset that is wanted."""
+        ...
+
+    async def process(self, records: Sequence[LogRecord]) -> None:
+        """Take consecutive records; when it returns they are durable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Live(Struct, frozen=True):
+    """A record as Faust delivered it, with what acknowledges it."""
+
+    record: LogRecord
+    acknowledge: Callable[[], None]
+
+
+class Follower:
+    """Runs one sink over one partition until it is closed."""
+
+    def __init__(
+        self, topic: str, partition: int, sink: Sink, reader: LogReader, linger: float = 0.0
+    ) -> None:
+        self.topic, self.partition, self.sink = topic, partition, sink
+        self._reader, self._linger = reader, linger
+        self._many = asyncio.Event()
+        self._queue: asyncio.Queue[Live] = asyncio.Queue(QUEUED)
+        self._task: asyncio.Task[None] | None = None
+        self._next = 0
+
+    async def start(self, failed: Callable[[BaseException], None]) -> int:
+        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it."""
+        self._next = await self.sink.open()
+        _, end = await asyncio.to_thread(self._reader.bounds, self.topic, self.partition)
+        self._task = asyncio.create_task(self._run(end), name=f"{self.topic}/{self.partition}")
+
+        def ended(task: asyncio.Task[None]) -> None:
+            failure = None if task.cancelled() else task.exception()
+            if failure:
+                failed(failure)
+
+        self._task.add_done_callback(ended)
+        return max(end, self._next)
+
+    async def offer(self, live: Live) -> None:
+        """Hand over a live record; waits while the sink is `QUEUED` records behind."""
+        await self._queue.put(live)
+        if self._queue.qsize() >= QUEUED // 2:
+            self._many.set()
+
+    async def _run(self, end: int) -> None:
+        await self._read_gap(end)
+        while True:
+            batch = await self._batch()
+            await self._read_gap(batch[0].record.offset)
+            fresh = [live.record for live in batch if live.record.offset >= self._next]
+            if fresh:
+                await self.sink.process(fresh)
+                self._next = fresh[-1].offset + 1
+            for live in batch:
+                live.acknowledge()
+
+    async def _batch(self) -> list[Live]:
+        batch = [await self._queue.get()]
+        if self._linger:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._many.wait(), self._linger)
+        self._many.clear()
+        size = len(batch[0].record.value)
+        while size < _BATCH_BYTES and not self._queue.empty():
+            live = self._queue.get_nowait()
+            size += len(live.record.value)
+            batch.append(live)
+        return batch
+
+    async def _read_gap(self, end: int) -> None:
+        if self._next >= end:
+            return
+        batches = self._reader.read(self.topic, self.partition, self._next, end)
+        while records := await asyncio.to_thread(next, batches, None):
+            await self.sink.process(records)
+            self._next = records[-1].offset + 1
+
+    async def close(self) -> None:
+        """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again."""
+        if self._task and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self.sink.close()

@@ -1,0 +1,45 @@
+"""Faust's Kafka transport, starting each partition where its follower says instead of where the group once committed.
+
+Group offsets are a hint: what a projection has applied stands in the projection. `App(Transport=...)` is ignored in silence,
+so the app's `transport` is set and its consumer's class asserted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+import faust
+from faust.transport.drivers.aiokafka import Consumer, Transport
+from faust.types import TP
+
+StartsOf = Callable[[set[TP]], Awaitable[dict[TP, int]]]
+
+
+class PositionedConsumer(Consumer):
+    """Seeks to what the app's `starts_of` answers, each time partitions are assigned."""
+
+    async def perform_seek(self) -> None:
+        await super().perform_seek()
+        app: Any = self.app
+        starts = await app.starts_of(set(self.assignment()))
+        if starts:
+            await self.seek_wait(starts)
+
+
+class PositionedTransport(Transport):
+    Consumer: ClassVar[type[Consumer]] = PositionedConsumer
+
+
+class PositionedApp(faust.App):
+    """A Faust app whose partitions start where `starts_of` says."""
+
+    starts_of: StartsOf
+
+    @classmethod
+    def following(cls, starts_of: StartsOf, **options: Any) -> PositionedApp:
+        app = cls(**options)
+        app.starts_of = starts_of
+        app.transport = PositionedTransport(app.conf.broker, app, app.loop)
+        assert app.transport.Consumer is PositionedConsumer
+        return app

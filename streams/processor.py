@@ -1,0 +1,139 @@
+"""A stream processor: one Faust app, its own consumer group, one follower per partition that it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from faust.types import TP, EventT
+
+from memfold.schemas.records import LogRecord
+from memfold.streams.connection import Connection
+from memfold.streams.follower import Follower, Live, Sink
+from memfold.streams.positioned import PositionedApp
+from memfold.streams.reader import LogReader
+
+logger = logging.getLogger(__name__)
+
+SinkOf = Callable[[str, int], Sink]
+
+
+class Processor:
+    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error.
+
+    There is no restart inside: after a failed flush an agent that is restarted in its process consumes nothing for seconds, so
+    the process ends and its supervisor starts it again.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        topics: Sequence[str],
+        sink_of: SinkOf,
+        connection: Connection,
+        state: Path,
+        member: str = "",
+    ) -> None:
+        self.role = role
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sink_of, self._linger = sink_of, linger
+        self._reader = LogReader(connection)
+        self._followers: dict[TP, Follower] = {}
+        self._app = self._build(topics, connection, state, member)
+
+    def _build(
+        self, topics: Sequence[str], connection: Connection, state: Path, member: str
+    ) -> PositionedApp:
+        options: dict[str, Any] = {}
+        if member:
+            # A static member that comes back within its session keeps its partitions: no rebalance after a crash.
+            options["consumer_group_instance_id"] = f"{member}-{self.role}"
+        app = PositionedApp.following(
+            self._starts_of,
+            id=f"memfold-{self.role}",
+            broker=connection.faust_brokers(),
+            broker_credentials=connection.faust_credentials(),
+            broker_session_timeout=6.0,
+            broker_heartbeat_interval=2.0,
+            broker_commit_interval=2.0,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=4 * 1024 * 1024,
+            stream_buffer_maxsize=64,
+            key_serializer="raw",
+            value_serializer="raw",
+            store="memory://",
+            datadir=str(state / f"faust-{self.role}"),
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            web_enabled=False,
+            autodiscover=False,
+            **options,
+        )
+        app.on_partitions_revoked.connect(self._revoked)
+        for topic in topics:
+            app.agent(app.topic(topic, key_type=bytes, value_type=bytes), name=f"{self.role}-{topic}")(
+                self._follow
+            )
+        return app
+
+    async def start(self) -> None:
+        self._app.finalize()
+        await self._app.start()
+
+    async def stop(self) -> None:
+        await self._close(set(self._followers))
+        await self._app.stop()
+
+    async def _follow(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            message = event.message
+            follower = self._followers.get(TP(message.topic, message.partition))
+            if follower is None:
+                # Revoked while the record was on its way: the next owner reads it.
+                continue
+            await follower.offer(Live(_record(event), event.ack))
+
+    async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
+        await self._close(set(self._followers) - assigned)
+        starts: dict[TP, int] = {}
+        for tp in sorted(assigned - set(self._followers)):
+            follower = Follower(
+                tp.topic, tp.partition, self._sink_of(tp.topic, tp.partition), self._reader, self._linger
+            )
+            try:
+                starts[tp] = await follower.start(self._fail)
+            except BaseException as failure:
+                # Faust would log this and go on without the partition.
+                self._fail(failure)
+                raise
+            self._followers[tp] = follower
+        return starts
+
+    async def _revoked(self, *arguments: Any, **_: Any) -> None:
+        revoked: set[TP] = arguments[1]
+        await self._close(set(revoked))
+
+    async def _close(self, partitions: set[TP]) -> None:
+        for tp in partitions & set(self._followers):
+            await self._followers.pop(tp).close()
+
+    def _fail(self, failure: BaseException) -> None:
+        logger.error("%s stops: %s", self.role, failure)
+        if not self.failed.done():
+            self.failed.set_exception(failure)
+
+
+def _record(event: EventT[bytes]) -> LogRecord:
+    message = event.message
+    milliseconds = round(message.timestamp * 1000)
+    return LogRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        milliseconds,
+        message.key or b"",
+        message.value or b"",
+    )

@@ -1,0 +1,108 @@
+"""The sink of the vector and graph processors: open each event, apply the fence, fold into the shard."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from memfold.projections.base import Position, Shard, fenced
+from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
+from memfold.schemas.opening import Keys, open_event
+from memfold.schemas.records import Event, LogRecord
+from memfold.streams.progress import Progress
+from memfold.streams.quarantine import Quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBatch:
+    """Records after opening: the events, and those that cannot become one."""
+
+    events: list[Event]
+    unreadable: list[tuple[LogRecord, str]]
+    erased: int
+
+
+def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
+    """Open records of memfold.events, in order; what cannot be opened is told apart by why."""
+    events: list[Event] = []
+    unreadable: list[tuple[LogRecord, str]] = []
+    erased = 0
+    for record in records:
+        try:
+            events.append(open_event(record, keys))
+        except KeyDestroyed:
+            erased += 1
+        except (Unreadable, UnknownKey) as reason:
+            unreadable.append((record, str(reason)))
+    return OpenedBatch(events, unreadable, erased)
+
+
+def fold_batch(
+    shard: Shard, position: Position, records: Sequence[LogRecord], batch: OpenedBatch
+) -> Position:
+    """Fold an opened batch into a shard, in one commit; the position after it. Live and replay both come through here."""
+    counted, after = fenced(batch.events, position)
+    after = replace(
+        after,
+        offset=records[-1].offset,
+        quarantined=after.quarantined + len(batch.unreadable),
+        erased=after.erased + batch.erased,
+    )
+    shard.apply(counted, after)
+    return after
+
+
+class ShardSink:
+    """Follows one partition of memfold.events into one shard."""
+
+    def __init__(
+        self,
+        role: str,
+        partition: int,
+        open_shard: Callable[[int], Shard],
+        keys: Keys,
+        quarantine: Quarantine,
+        progress: Progress,
+    ) -> None:
+        self._role, self._partition = role, partition
+        self._open_shard, self._keys, self._quarantine, self._progress = (
+            open_shard,
+            keys,
+            quarantine,
+            progress,
+        )
+        self._shard: Shard | None = None
+        self._position = Position()
+        # Held while a thread works on the shard: a cancelled follower must not close it under the thread's feet.
+        self._busy = threading.Lock()
+
+    async def open(self) -> int:
+        self._shard = await asyncio.to_thread(self._open_shard, self._partition)
+        self._position = await asyncio.to_thread(self._shard.position)
+        self._progress.advance(self._partition, self._position.offset)
+        return self._position.offset + 1
+
+    async def process(self, records: Sequence[LogRecord]) -> None:
+        batch = await asyncio.to_thread(open_batch, records, self._keys)
+        for record, reason in batch.unreadable:
+            await self._quarantine.put(record, self._role, reason)
+        self._position = await asyncio.to_thread(self._fold, records, batch)
+        self._progress.advance(self._partition, self._position.offset)
+
+    def _fold(self, records: Sequence[LogRecord], batch: OpenedBatch) -> Position:
+        with self._busy:
+            assert self._shard is not None
+            return fold_batch(self._shard, self._position, records, batch)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._busy:
+            if self._shard is not None:
+                self._shard.close()
+                self._shard = None

@@ -1,0 +1,110 @@
+"""Reads a partition straight from the log, in bulk, between two offsets: for rebuilding, for gaps, and for what is not archived yet.
+
+confluent-kafka, not Faust: twenty times as fast, and it joins no consumer group. CRCs are checked, because librdkafka delivers a
+flipped bit silently otherwise; an offset that is gone is an error, because its default is to skip what was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from memfold.memory.errors import BrokerUnreachable, LogTruncated
+from memfold.schemas.records import LogRecord
+from memfold.streams.connection import Connection
+
+BATCH = 5_000
+_STALLED = 30.0
+
+
+class LogReader:
+    """Random access to the log. Not thread-safe by call: each `read` makes its own consumer."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _consumer(self) -> Consumer:
+        settings = self._connection.librdkafka(
+            group_id="memfold-reader",
+            enable_auto_commit=False,
+            enable_partition_eof=False,
+            auto_offset_reset="error",
+            check_crcs=True,
+            fetch_wait_max_ms=10,
+            queued_max_messages_kbytes=65536,
+            fetch_message_max_bytes=4 * 1024 * 1024,
+        )
+        return Consumer(settings)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """(first offset there is, offset that the next record will get). Raises BrokerUnreachable."""
+        consumer = self._consumer()
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        except KafkaException as failure:
+            raise self._unreachable(failure) from failure
+        finally:
+            consumer.close()
+        return low, high
+
+    def read(
+        self, topic: str, partition: int, start: int, end: int, batch: int = BATCH
+    ) -> Iterator[list[LogRecord]]:
+        """The records of [start, end) in order, in lists of up to `batch`.
+
+        Raises LogTruncated when the log does not reach back to `start`, BrokerUnreachable when no record comes for 30 s.
+        """
+        if start >= end:
+            return
+        consumer = self._consumer()
+        try:
+            consumer.assign([TopicPartition(topic, partition, start)])
+            expected, waited = start, 0.0
+            while expected < end:
+                messages = consumer.consume(min(batch, end - expected), timeout=0.5)
+                records = [self._record(message, topic, partition, start) for message in messages]
+                records = [record for record in records if record.offset < end]
+                waited = 0.0 if records else waited + 0.5
+                if waited >= _STALLED:
+                    raise BrokerUnreachable(
+                        f"no record of {topic}/{partition} came from {self._connection.bootstrap_servers} for "
+                        f"{_STALLED:.0f} s, waiting for offset {expected}"
+                    )
+                if records:
+                    if records[0].offset > expected:
+                        raise _truncated(topic, partition, expected, records[0].offset)
+                    expected = records[-1].offset + 1
+                    yield records
+        finally:
+            consumer.close()
+
+    def _record(self, message: Message, topic: str, partition: int, start: int) -> LogRecord:
+        failure = message.error()
+        if failure is not None:
+            if failure.code() == KafkaError._AUTO_OFFSET_RESET:
+                low, _ = self.bounds(topic, partition)
+                raise _truncated(topic, partition, start, low)
+            raise self._unreachable(KafkaException(failure))
+        offset = message.offset()
+        assert offset is not None
+        return LogRecord(
+            topic, partition, offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value())
+        )
+
+    def _unreachable(self, failure: KafkaException) -> BrokerUnreachable:
+        return BrokerUnreachable(
+            f"no Kafka answers at {self._connection.bootstrap_servers} ({failure.args[0].str()}); "
+            "start one with `memfold up`, or correct bootstrap_servers"
+        )
+
+
+def _bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else value or b""
+
+
+def _truncated(topic: str, partition: int, wanted: int, first: int) -> LogTruncated:
+    return LogTruncated(
+        f"{topic}/{partition} begins at offset {first}, but {wanted} has not been applied: the log lost "
+        f"{first - wanted} records. Rebuild from the archive: `memfold replay rebuild --from archive`"
+    )

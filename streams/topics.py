@@ -1,0 +1,120 @@
+"""memfold's topics: made with the settings that keep history, and refused with any others.
+
+Kafka's defaults lose history after seven days and let a client write its own time. The guard runs at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from memfold.memory.errors import BrokerUnreachable, TopicMisconfigured
+from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
+from memfold.streams.connection import Connection
+
+MAX_RECORD = 8 * 1024 * 1024
+_REQUIRED = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "retention.bytes": "-1",
+    "message.timestamp.type": "LogAppendTime",
+    "max.message.bytes": str(MAX_RECORD),
+}
+TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """How topics are made. `min_insync` below `replication` lets one broker be down."""
+
+    partitions: int = 4
+    replication: int = 1
+    min_insync: int = 1
+
+
+def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
+    """Make the topics that are missing and check all of them; the partition count that the log has.
+
+    Raises BrokerUnreachable within 10 s, TopicMisconfigured naming every wrong setting.
+    """
+    admin = AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+    try:
+        existing = admin.list_topics(timeout=TIMEOUT).topics
+        counts = {name: len(topic.partitions) for name, topic in existing.items()}
+        _create(admin, plan, counts)
+        wrong = _wrong_settings(admin, plan) + _wrong_broker(admin)
+    except KafkaException as failure:
+        raise unreachable(connection, failure) from failure
+    partitions = counts.get(COMMANDS, plan.partitions)
+    if counts.get(EVENTS, partitions) != partitions:
+        wrong.append(
+            f"{EVENTS} has {counts[EVENTS]} partitions, {COMMANDS} has {partitions}; they must be equal"
+        )
+    if wrong:
+        raise TopicMisconfigured(
+            "this log would not keep history: "
+            + "; ".join(wrong)
+            + ". Correct it with kafka-configs, then start again"
+        )
+    return partitions
+
+
+def unreachable(connection: Connection, failure: KafkaException) -> BrokerUnreachable:
+    return BrokerUnreachable(
+        f"no Kafka answers at {connection.bootstrap_servers} ({failure.args[0].str()}); "
+        "nothing was written. Start one with `memfold up`, or correct bootstrap_servers"
+    )
+
+
+def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> None:
+    partitions = counts.get(COMMANDS) or counts.get(EVENTS) or plan.partitions
+    settings = _REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
+    new = [
+        NewTopic(name, count, plan.replication, config=settings)
+        for name, count in ((COMMANDS, partitions), (EVENTS, partitions), (QUARANTINE, 1))
+        if name not in counts
+    ]
+    if not new:
+        return
+    for future in admin.create_topics(new, operation_timeout=TIMEOUT).values():
+        try:
+            future.result()
+        except KafkaException as failure:
+            # Two stacks that start at once both try; the guard checks what the other made.
+            if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (COMMANDS, EVENTS, QUARANTINE)]
+    wrong: list[str] = []
+    for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
+        found = future.result()
+        for name, value in _REQUIRED.items():
+            if found[name].value != value:
+                wrong.append(f"{resource.name}: {name} is {found[name].value}, must be {value}")
+        if int(found["min.insync.replicas"].value) < plan.min_insync:
+            in_sync = found["min.insync.replicas"].value
+            wrong.append(
+                f"{resource.name}: min.insync.replicas is {in_sync}, must be at least {plan.min_insync}"
+            )
+    return wrong
+
+
+def _wrong_broker(admin: AdminClient) -> list[str]:
+    wrong: list[str] = []
+    brokers = admin.list_topics(timeout=TIMEOUT).brokers
+    resources = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
+    for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
+        if future.result()["auto.create.topics.enable"].value != "false":
+            # A topic made by accident has the broker's defaults, which forget after seven days.
+            wrong.append(f"broker {resource.name}: auto.create.topics.enable is true, must be false")
+    return wrong
