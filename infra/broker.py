@@ -9,14 +9,18 @@ For tests, notebooks and whoever wants a broker and nothing else:
 from __future__ import annotations
 
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from memfold.infra.broker_setup import BrokerLaunch, prepare_broker
 from memfold.infra.errors import BrokerNotStarted
+from memfold.infra.fast_start import with_fast_start
 from memfold.infra.home import only_one, prepare_home
-from memfold.infra.kafka_jars import Progress, no_progress
+from memfold.infra.java import find_java
+from memfold.infra.kafka_jars import Progress, jars_folder, kafka_jars, no_progress
+from memfold.infra.kafka_runtime import KafkaRuntime
 from memfold.infra.processes import (
     ProcessRecord,
     clear_stale,
@@ -32,6 +36,15 @@ START_TIMEOUT = 60.0
 STOP_DEADLINE = 20.0
 
 
+def kafka_runtime(progress: Progress = no_progress) -> KafkaRuntime:
+    """The Java and the jars of this machine; fetches and prepares what is not in the cache.
+
+    Raises JavaNotFound, KafkaNotFetched, KafkaJarsChanged, EmbeddedExtraMissing.
+    """
+    runtime = KafkaRuntime(find_java(), kafka_jars(progress))
+    return with_fast_start(runtime, jars_folder(), progress)
+
+
 def launch_broker(home: Path, launch: BrokerLaunch) -> tuple[subprocess.Popen[bytes], ProcessRecord]:
     """Start the broker and record it in `<home>/run`; it is not writable yet."""
     process = start_process(launch.argv, cwd=launch.folder, env=launch.env, output=launch.output)
@@ -40,10 +53,21 @@ def launch_broker(home: Path, launch: BrokerLaunch) -> tuple[subprocess.Popen[by
     return process, record
 
 
+def discard_fast_start(launch: BrokerLaunch) -> bool:
+    """For a broker that ended before it took writes: delete the fast-start file, in case it is damaged. True if there was one.
+
+    The same launch then starts without it, and the next `kafka_runtime` makes it anew.
+    """
+    if launch.fast_start is None or not launch.fast_start.exists():
+        return False
+    launch.fast_start.unlink(missing_ok=True)
+    return True
+
+
 class Broker:
     """A broker for as long as the block runs. Stale processes of a crashed run in the same home are stopped first.
 
-    Raises on entering: StackRunning, JavaNotFound, KafkaNotFetched, KafkaJarsChanged, BrokerNotStarted.
+    Raises on entering: StackRunning, BrokerNotStarted, and what `kafka_runtime` raises.
     """
 
     def __init__(self, home: Path, progress: Progress = no_progress) -> None:
@@ -58,13 +82,13 @@ class Broker:
             home = prepare_home(self.home)
             undo.enter_context(only_one(home))
             clear_stale(home / "run", STOP_DEADLINE)
-            launch = prepare_broker(home, self._progress)
-            process, record = launch_broker(home, launch)
-            undo.callback(remove_record, home / "run", ROLE)
-            undo.callback(process.wait)
-            undo.callback(stop_process, record, STOP_DEADLINE)
-            if not wait_writable(launch.bootstrap, lambda: process.poll() is None, START_TIMEOUT):
-                raise not_started(launch, process)
+            launch = prepare_broker(home, kafka_runtime(self._progress))
+            try:
+                undo.enter_context(_running(home, launch))
+            except BrokerNotStarted:
+                if not discard_fast_start(launch):
+                    raise
+                undo.enter_context(_running(home, launch))
             self.bootstrap = launch.bootstrap
             self._closing = undo.pop_all()
         return self
@@ -75,11 +99,23 @@ class Broker:
         self._closing.close()
 
 
-def not_started(launch: BrokerLaunch, process: subprocess.Popen[bytes]) -> BrokerNotStarted:
-    """The error for a broker that ended or did not answer in time; names both of its logs."""
-    what = (
-        f"ended with status {process.returncode}" if process.poll() is not None else "did not answer in time"
-    )
-    return BrokerNotStarted(
+@contextmanager
+def _running(home: Path, launch: BrokerLaunch) -> Iterator[None]:
+    process, record = launch_broker(home, launch)
+    try:
+        if not wait_writable(launch.bootstrap, lambda: process.poll() is None, START_TIMEOUT):
+            raise BrokerNotStarted(why_not_started(launch, process))
+        yield
+    finally:
+        stop_process(record, STOP_DEADLINE)
+        process.wait()
+        remove_record(home / "run", ROLE)
+
+
+def why_not_started(launch: BrokerLaunch, process: subprocess.Popen[bytes]) -> str:
+    """Whether the broker ended or did not answer, and where its two logs are."""
+    ended = process.poll() is not None
+    what = f"ended with status {process.returncode}" if ended else "did not take writes in time"
+    return (
         f"Kafka at {launch.bootstrap} {what}; see {launch.output} and {launch.output.with_name('broker.log')}"
     )

@@ -1,9 +1,8 @@
-"""What the embedded broker is told: server.properties, its log's settings, and the options of its Java."""
+"""What the embedded broker is told: server.properties and its log's settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from memfold.infra.ports import LOOPBACK
 
@@ -92,22 +91,4 @@ rootLogger.level=warn
 rootLogger.appenderRef.file.ref=file
 logger.server.name=kafka.server
 logger.server.level=info
-logger.config.name=org.apache.kafka.common.config.AbstractConfig
-logger.config.level=warn
 """
-
-
-def java_options(logs: Path, temporary: str) -> tuple[str, ...]:
-    """Options of a small, quick-starting Java; `temporary` takes the native libraries that Kafka unpacks."""
-    return (
-        "-Xmx256m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-XX:-UsePerfData",
-        "-XX:+ExitOnOutOfMemoryError",
-        f"-XX:ErrorFile={logs}/broker-crash-%p.log",
-        "-Djava.awt.headless=true",
-        f"-Djava.io.tmpdir={temporary}",
-        f"-Dmemfold.logs={logs}",
-        "-Dlog4j2.configurationFile=log4j2.properties",
-    )

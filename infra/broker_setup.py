@@ -1,23 +1,21 @@
-"""All that has to be there before the embedded broker can be started: jars, Java, ports, settings, formatted storage."""
+"""All that has to be in a home before the embedded broker can be started: ports, settings, formatted storage."""
 
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from memfold.infra.broker_config import LOG4J2_PROPERTIES, Ports, java_options, server_properties
+from memfold.infra.broker_config import LOG4J2_PROPERTIES, Ports, server_properties
 from memfold.infra.errors import BrokerNotStarted
 from memfold.infra.home import write_private
-from memfold.infra.java import find_java
-from memfold.infra.kafka_jars import Progress, kafka_jars, no_progress
+from memfold.infra.kafka_runtime import KafkaRuntime, java_environment
 from memfold.infra.ports import free_ports, is_free
 
 
@@ -30,36 +28,30 @@ class BrokerLaunch:
     env: Mapping[str, str]
     folder: Path
     output: Path
+    fast_start: Path | None
 
 
-def prepare_broker(home: Path, progress: Progress = no_progress) -> BrokerLaunch:
-    """Make `<home>/kafka` ready to start from; formats its storage the first time. Needs the home to be held (`only_one`).
+def prepare_broker(home: Path, runtime: KafkaRuntime, options: Sequence[str] = ()) -> BrokerLaunch:
+    """Make `<home>/kafka` ready to start from, with further Java `options`; formats its storage the first time.
 
-    Raises JavaNotFound, KafkaNotFetched, KafkaJarsChanged, NoFreePort, BrokerNotStarted.
+    Needs the home to be held (`only_one`). Raises NoFreePort, BrokerNotStarted.
     """
     folder, logs = home / "kafka", home / "logs"
-    java = find_java()
-    jars = kafka_jars(progress)
     ports = _ports(folder)
     write_private(folder / "server.properties", server_properties(ports).encode())
     write_private(folder / "log4j2.properties", LOG4J2_PROPERTIES.encode())
     shutil.rmtree(folder / "tmp", ignore_errors=True)  # native libraries that a killed broker left
     (folder / "tmp").mkdir(mode=0o700)
-    start = (str(java.executable), *java_options(logs, "tmp"), "-cp", ":".join(map(str, jars)))
-    env = {name: value for name, value in os.environ.items() if name not in _JAVA_VARIABLES}
     if not (folder / "data").exists():
-        _format(folder, ports, start, env)
+        _format(home, ports, runtime)
     return BrokerLaunch(
-        ports.bootstrap,
-        (*start, "kafka.Kafka", "server.properties"),
-        env,
-        folder,
-        logs / "broker-console.log",
+        bootstrap=ports.bootstrap,
+        argv=runtime.command(logs, ("kafka.Kafka", "server.properties"), options),
+        env=java_environment(),
+        folder=folder,
+        output=logs / "broker-console.log",
+        fast_start=runtime.fast_start,
     )
-
-
-# Options that a shell sets for other Java programs: agents, heap sizes and class paths that are not this broker's.
-_JAVA_VARIABLES = frozenset({"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH"})
 
 
 def _ports(folder: Path) -> Ports:
@@ -74,13 +66,17 @@ def _ports(folder: Path) -> Ports:
     return ports
 
 
-def _format(folder: Path, ports: Ports, start: tuple[str, ...], env: Mapping[str, str]) -> None:
+def _format(home: Path, ports: Ports, runtime: KafkaRuntime) -> None:
     """Format into `data.new` and rename it: storage that exists is storage that was formatted to the end."""
+    folder = home / "kafka"
     shutil.rmtree(folder / "data.new", ignore_errors=True)
     settings = folder / "format.properties"
     write_private(settings, server_properties(ports, "data.new").encode())
-    argv = (*start, "kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", settings.name)
-    done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, umask=0o077)
+    program = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", settings.name)
+    argv = runtime.command(home / "logs", program)
+    done = subprocess.run(
+        argv, cwd=folder, env=java_environment(), capture_output=True, text=True, umask=0o077
+    )
     if done.returncode != 0:
         raise BrokerNotStarted(
             f"Kafka could not format {folder}: {(done.stderr or done.stdout).strip()[-2000:]}"

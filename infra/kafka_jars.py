@@ -40,13 +40,18 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "memfold"
 
 
+def jars_folder() -> Path:
+    """The folder of the jars, laid out as a Maven repository."""
+    return cache_root() / f"kafka-{VERSION}"
+
+
 def kafka_jars(progress: Progress = no_progress) -> tuple[Path, ...]:
     """The checked jars of the broker, in class path order; fetches them when the cache has none.
 
     Every jar is hashed at every call (45 MB, about 0.1 s): a jar that changed on disk is code that nobody pinned.
     Raises KafkaNotFetched, KafkaJarsChanged, EmbeddedExtraMissing.
     """
-    folder = cache_root() / f"kafka-{VERSION}"
+    folder = jars_folder()
     pins = _read_pins()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
