@@ -90,43 +90,59 @@ async def _keep_as_said(
     return draft.body("decided", models.embedder.model)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """All that the models said about one command; `vectors` holds the vector of each text that may be kept."""
+
+    facts: list[FoundFact]
+    candidates: list[Candidate]
+    decisions: list[Decision]
+    vectors: dict[str, bytes]
+    calls: list[ModelCall]
+
+
 async def _understand(command: AddRequested, draft: Draft, models: Models) -> MemoriesDecided:
     """Facts, what is near them, a decision for each, relations. Any model failure keeps the messages as they were said."""
     calls: list[ModelCall] = []
     try:
-        first_person = owner_of(command.scope)[1]
-        extraction = await models.extractor.extract(Utterances(command.items, first_person))
-        calls += extraction.calls
-        facts = [f for f in extraction.facts if 0 <= f.item < len(command.items)]
-        vectors = await models.embedder.embed([fact.text for fact in facts])
-        near = draft.state.nearest(vectors, command.scope, SHOWN)
-        fresh = [i for i, fact in enumerate(facts) if not draft.state.repeat_of(fact.text, command.scope)]
-        candidates = [
-            Candidate(facts[i], [_similar(known, score) for known, score in near[i]]) for i in fresh
-        ]
-        decided = await models.decider.decide(candidates) if candidates else None
-        calls += decided.calls if decided else []
-        decisions = [_checked(decision, candidates) for decision in decided.decisions] if decided else []
-        rewritten = [d.text for d in decisions if d.text and d.text != candidates[d.fact].fact.text]
-        new_vectors = (
-            dict(zip(rewritten, await _vectors(rewritten, models), strict=True)) if rewritten else {}
-        )
+        answers = await _ask(command, draft.state, models, calls)
     except ModelUnavailable as down:
-        failure = ModelUnavailable(str(down), [*calls, *down.calls])
-        return await _keep_as_said(command, draft, models, failure)
-    packed = [row.tobytes() for row in vectors.astype("<f2")]
-    for fact in facts:
+        return await _keep_as_said(command, draft, models, ModelUnavailable(str(down), [*calls, *down.calls]))
+    asked = {id(candidate.fact) for candidate in answers.candidates}
+    for fact in answers.facts:
         repeated = draft.state.repeat_of(fact.text, command.scope)
-        if repeated:
+        if id(fact) not in asked and repeated:
             draft.keep(repeated, fact.item)
-    rewritten = [
-        d.text for d in decisions if d.op in ("ADD", "UPDATE") and d.text != candidates[d.fact].fact.text
+    for decision in answers.decisions:
+        fact = answers.candidates[decision.fact].fact
+        text = decision.text or fact.text
+        _carry_out(decision, text, fact, answers.vectors[text], command, draft)
+    return draft.body("decided", models.embedder.model, answers.facts, calls)
+
+
+async def _ask(
+    command: AddRequested, state: SubjectState, models: Models, calls: list[ModelCall]
+) -> _Answers:
+    """Ask the models; `calls` collects what they were asked even when a later one fails."""
+    extraction = await models.extractor.extract(Utterances(command.items, owner_of(command.scope)[1]))
+    calls += extraction.calls
+    facts = [fact for fact in extraction.facts if 0 <= fact.item < len(command.items)]
+    rows = await models.embedder.embed([fact.text for fact in facts])
+    vectors = {fact.text: row.tobytes() for fact, row in zip(facts, rows.astype("<f2"), strict=True)}
+    near = state.nearest(rows, command.scope, SHOWN)
+    candidates = [
+        Candidate(fact, [_similar(known, score) for known, score in around])
+        for fact, around in zip(facts, near, strict=True)
+        if not state.repeat_of(fact.text, command.scope)
     ]
-    new_vectors = dict(zip(rewritten, await _vectors(rewritten, models), strict=True)) if rewritten else {}
-    for decision in decisions:
-        vector = new_vectors.get(decision.text, packed[fresh[decision.fact]])
-        _carry_out(decision, candidates[decision.fact].fact, vector, command, draft)
-    return draft.body("decided", models.embedder.model, facts, calls)
+    if not candidates:
+        return _Answers(facts, [], [], vectors, calls)
+    decided = await models.decider.decide(candidates)
+    calls += decided.calls
+    decisions = [_checked(decision, candidates) for decision in decided.decisions]
+    rewritten = [decision.text for decision in decisions if decision.text and decision.text not in vectors]
+    vectors |= zip(rewritten, await _vectors(rewritten, models), strict=True)
+    return _Answers(facts, candidates, decisions, vectors, calls)
 
 
 def _similar(known: Known, score: float) -> Similar:
@@ -150,7 +166,7 @@ def _checked(decision: Decision, candidates: list[Candidate]) -> Decision:
 
 
 def _carry_out(
-    decision: Decision, fact: FoundFact, vector: bytes, command: AddRequested, draft: Draft
+    decision: Decision, text: str, fact: FoundFact, vector: bytes, command: AddRequested, draft: Draft
 ) -> None:
     item = command.items[fact.item]
     known = draft.state.memories.get(decision.memory_id) if decision.memory_id else None
@@ -163,14 +179,14 @@ def _carry_out(
             draft.keep(known, fact.item)
     elif decision.op == "UPDATE" and known:
         metadata = known.metadata if item.metadata == "{}" else item.metadata
-        draft.update(known, decision.text, vector, fact.item, metadata, item.said_at)
+        draft.update(known, text, vector, fact.item, metadata, item.said_at)
         draft.relate(known.memory_id, fact)
+    elif repeated := draft.state.repeat_of(text, command.scope):
+        draft.keep(repeated, fact.item)
     else:
         # Also an UPDATE of a memory that an earlier decision of this event deleted: the words are kept.
-        memory_id = draft.add(
-            decision.text, vector, command.scope, item, fact.item, item.messages[fact.message].role
-        )
-        draft.relate(memory_id, fact)
+        role = item.messages[min(fact.message, len(item.messages) - 1)].role
+        draft.relate(draft.add(text, vector, command.scope, item, fact.item, role), fact)
 
 
 async def _update(command: UpdateRequested, draft: Draft, models: Models) -> MemoriesDecided:

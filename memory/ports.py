@@ -142,8 +142,10 @@ class WriteLog(Protocol):
         """Raises BrokerUnreachable or NotWritten (nothing was written), or WriteUnknown (safe to repeat with the same id)."""
         ...
 
-    async def append_to_all(self, tenant: str, command: Command, command_id: str) -> list[Receipt]:
-        """The same command to every partition, each under its own id derived from `command_id`."""
+    async def append_to_all(
+        self, tenant: str, subject: str, command: Command, command_id: str
+    ) -> list[Receipt]:
+        """The same command to every partition, each under its own id derived from `command_id`. Raises as `append`."""
         ...
 
     async def outcome(self, receipt: Receipt, timeout: float) -> Event:

@@ -23,6 +23,7 @@ from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import EVENTS, key_of
 from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided
 from memfold.streams.ledger import Ledger
+from memfold.streams.outcomes import Outcomes
 from memfold.streams.progress import Progress
 from memfold.streams.projecting import open_batch
 from memfold.streams.quarantine import Quarantine
@@ -54,6 +55,7 @@ class DecideRoom:
     writer: LogWriter
     quarantine: Quarantine
     progress: Progress
+    outcomes: Outcomes
 
 
 class DecideSink:
@@ -84,7 +86,8 @@ class DecideSink:
             await self._append(first, events)
         envelopes = [envelope for envelope, _ in events]
         self.ledger.record(enumerate(envelopes, first), first + len(events), records[-1].offset)
-        for offset, envelope in enumerate(envelopes, first):
+        for offset, (envelope, value) in enumerate(events, first):
+            self._room.outcomes.settle(envelope.command_id, offset, value)
             self._states.appended(envelope.tenant, envelope.subject, offset)
             if CLEARS in envelope.memory_ids:
                 self._states.raise_floor(offset)

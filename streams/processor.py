@@ -36,6 +36,7 @@ class Processor:
         connection: Connection,
         state: Path,
         member: str = "",
+        linger: float = 0.0,
     ) -> None:
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

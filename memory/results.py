@@ -1,0 +1,102 @@
+"""What callers get back, in the shapes that Mem0's users know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from memfold.memory.ports import MemoryRow, Receipt, Relation
+from memfold.schemas.records import Event, Operation, RelationChange
+
+Result = dict[str, Any]
+
+
+def operation_result(done: Operation) -> Result:
+    """{id, memory, event}, and previous_memory where there was one."""
+    result: Result = {"id": done.memory_id, "memory": done.text, "event": done.op}
+    if done.op == "UPDATE":
+        result["previous_memory"] = done.previous_text
+    return result
+
+
+def change_result(change: RelationChange) -> Result:
+    return {
+        "source": change.source,
+        "source_type": change.source_type,
+        "relationship": change.relationship,
+        "target": change.target,
+        "target_type": change.target_type,
+        "memory_id": change.memory_id,
+    }
+
+
+def relation_result(relation: Relation) -> Result:
+    return {
+        "source": relation.source,
+        "source_type": relation.source_type,
+        "relationship": relation.relationship,
+        "target": relation.target,
+        "target_type": relation.target_type,
+        "memory_id": relation.memory_id,
+        "confidence": relation.confidence,
+        "since": relation.since.isoformat(),
+    }
+
+
+def receipt_result(receipt: Receipt) -> Result:
+    return {"command_id": receipt.command_id, "partition": receipt.partition, "offset": receipt.offset}
+
+
+def written_result(event: Event, receipt: Receipt) -> Result:
+    """What one command changed: results, relations that now hold, relations that ended, its receipt."""
+    body = event.body
+    result: Result = {
+        "results": [operation_result(done) for done in body.operations],
+        "relations": [change_result(change) for change in body.relations if change.op == "ASSERT"],
+        "ended_relations": [change_result(change) for change in body.relations if change.op == "RETRACT"],
+        "receipt": receipt_result(receipt),
+    }
+    if body.outcome == "degraded":
+        result["degraded"] = body.reason
+    return result
+
+
+def item_results(event: Event, items: int) -> list[Result]:
+    """One {results, relations} for each item of a command, in order."""
+    results: list[Result] = [{"results": [], "relations": []} for _ in range(items)]
+    item_of: dict[str, int] = {}
+    for done in event.body.operations:
+        item_of[done.memory_id] = done.item
+        results[done.item]["results"].append(operation_result(done))
+    for change in event.body.relations:
+        if change.op == "ASSERT" and change.memory_id in item_of:
+            results[item_of[change.memory_id]]["relations"].append(change_result(change))
+    return results
+
+
+def memory_result(row: MemoryRow, score: float | None = None) -> Result:
+    """One memory as get, get_all and search return it."""
+    result: Result = {
+        "id": row.memory_id,
+        "memory": row.text,
+        # Mem0's callers compare this to see whether a text changed; it protects nothing.
+        "hash": hashlib.md5(row.text.encode(), usedforsecurity=False).hexdigest(),
+        "version": row.version,
+        "metadata": json.loads(row.metadata),
+        "created_at": row.created_at.isoformat(),
+        "updated_at": row.updated_at.isoformat(),
+        "role": row.role,
+    }
+    result |= {name: value for name, value in zip(_SCOPE, row.scope.ids(), strict=True) if value is not None}
+    if score is not None:
+        result["score"] = round(score, 6)
+    return result
+
+
+_SCOPE = ("user_id", "agent_id", "run_id", "actor_id")
+
+
+def memory_results(rows: Iterable[MemoryRow]) -> list[Result]:
+    return [memory_result(row) for row in rows]

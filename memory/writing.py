@@ -1,0 +1,151 @@
+"""The verbs that change something: each checks, appends a command, and waits for what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
+from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
+from memfold.memory.scopes import checked_id, owner_of
+from memfold.schemas.records import (
+    AddRequested,
+    ClearRequested,
+    Command,
+    DeleteRequested,
+    Event,
+    Item,
+    Scope,
+    UpdateRequested,
+)
+
+PACK_ITEMS = 100
+PACK_BYTES = 512 * 1024
+_NAMESPACE = uuid.UUID("6d656d66-6f6c-5d00-8000-636f6d6d616e")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A command in the log, and its event unless the caller did not wait."""
+
+    receipt: Receipt
+    event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Writes of one tenant."""
+
+    tenant: str
+    log: WriteLog
+    subjects: SubjectDirectory
+    index: MemoryIndex
+    patience: float = 30.0
+    """Seconds to wait for a command to be decided and seen."""
+
+    async def add(
+        self, items: Sequence[Item], scope: Scope, infer: bool, wait: bool, key: str | None
+    ) -> list[Written]:
+        """One command for each pack of items, in order; the packs are in the log before any is waited for."""
+        subject = self.subjects.subject_of(self.tenant, *owner_of(scope))
+        packs = pack(items)
+        ids = [self._command_id(subject, key, number) for number in range(len(packs))]
+        receipts = [
+            await self.log.append(self.tenant, subject, AddRequested(scope, pack, infer), command_id)
+            for pack, command_id in zip(packs, ids, strict=True)
+        ]
+        return await self._written(receipts, wait)
+
+    async def update(
+        self,
+        memory_id: object,
+        text: str,
+        metadata: str | None,
+        actor_id: str | None,
+        wait: bool,
+        key: str | None,
+    ) -> Written:
+        """Raises UnknownMemory before anything is written, CommandRejected when the memory went away meanwhile."""
+        row = await self.known(memory_id)
+        return await self._one(
+            row.subject, UpdateRequested(row.memory_id, text, metadata, actor_id), wait, key
+        )
+
+    async def delete(self, memory_id: object, actor_id: str | None, wait: bool, key: str | None) -> Written:
+        """Raises as `update`."""
+        row = await self.known(memory_id)
+        return await self._one(row.subject, DeleteRequested(row.memory_id, actor_id), wait, key)
+
+    async def delete_all(self, scope: Scope, wait: bool, key: str | None) -> list[Written]:
+        """One command for each subject that has memories inside the scope."""
+        own = self.subjects.known_subject(self.tenant, *owner_of(scope))
+        subjects = {own} - {None}
+        if scope.user_id is None:
+            # An agent's or a run's memories may belong to many users.
+            rows = await self.index.current(self.tenant, None, scope, None)
+            subjects |= {row.subject for row in rows}
+        command = ClearRequested(scope)
+        return [await self._one(subject, command, wait, key) for subject in sorted(filter(None, subjects))]
+
+    async def reset(self, wait: bool, key: str | None) -> list[Written]:
+        """One command for each partition: all that the tenant has goes out of view."""
+        subject = self.subjects.subject_of(self.tenant, "tenant", self.tenant)
+        command_id = self._command_id(subject, key, 0)
+        receipts = await self.log.append_to_all(
+            self.tenant, subject, ClearRequested(Scope(), whole_tenant=True), command_id
+        )
+        return await self._written(receipts, wait)
+
+    async def known(self, memory_id: object) -> MemoryRow:
+        """The current row of a memory. Raises InvalidInput for what is no id, UnknownMemory."""
+        wanted = checked_memory_id(memory_id)
+        rows = await self.index.find(self.tenant, [wanted])
+        if not rows:
+            raise UnknownMemory(f"there is no memory {wanted}, or it was deleted; nothing was written")
+        return rows[0]
+
+    def _command_id(self, subject: str, key: str | None, ordinal: int) -> str:
+        if key is None:
+            return str(uuid.uuid4())
+        return str(uuid.uuid5(_NAMESPACE, f"{self.tenant}/{subject}/{ordinal}/{key}"))
+
+    async def _one(self, subject: str, command: Command, wait: bool, key: str | None) -> Written:
+        receipt = await self.log.append(self.tenant, subject, command, self._command_id(subject, key, 0))
+        (written,) = await self._written([receipt], wait)
+        return written
+
+    async def _written(self, receipts: list[Receipt], wait: bool) -> list[Written]:
+        if not wait:
+            return [Written(receipt, None) for receipt in receipts]
+        events = await asyncio.gather(*(self.log.outcome(receipt, self.patience) for receipt in receipts))
+        for event in events:
+            if event.body.outcome == "rejected":
+                raise CommandRejected(f"the command was written and changed nothing: {event.body.reason}")
+        return [Written(receipt, event) for receipt, event in zip(receipts, events, strict=True)]
+
+
+def pack(items: Sequence[Item]) -> list[list[Item]]:
+    """Items in lists of at most PACK_ITEMS and about PACK_BYTES, so that a command stays far below the log's largest record."""
+    packs: list[list[Item]] = [[]]
+    size = 0
+    for item in items:
+        length = len(item.metadata) + sum(len(message.content) for message in item.messages)
+        if packs[-1] and (len(packs[-1]) == PACK_ITEMS or size + length > PACK_BYTES):
+            packs.append([])
+            size = 0
+        packs[-1].append(item)
+        size += length
+    return packs if packs[-1] else []
+
+
+def checked_memory_id(memory_id: object) -> str:
+    """A memory's id. Raises InvalidType, InvalidInput."""
+    text = checked_id("memory_id", memory_id)
+    try:
+        return str(uuid.UUID(text))
+    except (ValueError, TypeError):
+        raise InvalidInput(
+            f"memory_id {text!r} is no memory's id; ids are the UUIDs that add and search return"
+        ) from None
