@@ -15,7 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from memfold.memory.facts import Candidate, Decisions, Extraction, Utterances
-from memfold.schemas.records import Command, Event, RelationChange, Scope
+from memfold.schemas.records import Command, Event, MemoriesDecided, RelationChange, Scope
 
 Vectors = NDArray[np.float32]
 
@@ -148,8 +148,8 @@ class WriteLog(Protocol):
         """The same command to every partition, each under its own id derived from `command_id`. Raises as `append`."""
         ...
 
-    async def outcome(self, receipt: Receipt, timeout: float) -> Event:
-        """The event that answers the command, once it can be seen in every projection that queries read."""
+    async def outcome(self, receipt: Receipt, timeout: float) -> MemoriesDecided:
+        """What became of the command, once it can be seen in every projection that queries read."""
         ...
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from memfold.memory.ports import MemoryRow, Receipt, Relation
-from memfold.schemas.records import Event, Operation, RelationChange
+from memfold.schemas.records import MemoriesDecided, Operation, RelationChange
 
 Result = dict[str, Any]
 
@@ -49,9 +49,8 @@ def receipt_result(receipt: Receipt) -> Result:
     return {"command_id": receipt.command_id, "partition": receipt.partition, "offset": receipt.offset}
 
 
-def written_result(event: Event, receipt: Receipt) -> Result:
+def written_result(body: MemoriesDecided, receipt: Receipt) -> Result:
     """What one command changed: results, relations that now hold, relations that ended, its receipt."""
-    body = event.body
     result: Result = {
         "results": [operation_result(done) for done in body.operations],
         "relations": [change_result(change) for change in body.relations if change.op == "ASSERT"],
@@ -63,14 +62,14 @@ def written_result(event: Event, receipt: Receipt) -> Result:
     return result
 
 
-def item_results(event: Event, items: int) -> list[Result]:
+def item_results(body: MemoriesDecided, items: int) -> list[Result]:
     """One {results, relations} for each item of a command, in order."""
     results: list[Result] = [{"results": [], "relations": []} for _ in range(items)]
     item_of: dict[str, int] = {}
-    for done in event.body.operations:
+    for done in body.operations:
         item_of[done.memory_id] = done.item
         results[done.item]["results"].append(operation_result(done))
-    for change in event.body.relations:
+    for change in body.relations:
         if change.op == "ASSERT" and change.memory_id in item_of:
             results[item_of[change.memory_id]]["relations"].append(change_result(change))
     return results

@@ -15,8 +15,8 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
-    Event,
     Item,
+    MemoriesDecided,
     Scope,
     UpdateRequested,
 )
@@ -28,10 +28,10 @@ _NAMESPACE = uuid.UUID("6d656d66-6f6c-5d00-8000-636f6d6d616e")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A command in the log, and its event unless the caller did not wait."""
+    """A command in the log, and what became of it unless the caller did not wait."""
 
     receipt: Receipt
-    event: Event | None
+    decided: MemoriesDecided | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +119,11 @@ class Writing:
     async def _written(self, receipts: list[Receipt], wait: bool) -> list[Written]:
         if not wait:
             return [Written(receipt, None) for receipt in receipts]
-        events = await asyncio.gather(*(self.log.outcome(receipt, self.patience) for receipt in receipts))
-        for event in events:
-            if event.body.outcome == "rejected":
-                raise CommandRejected(f"the command was written and changed nothing: {event.body.reason}")
-        return [Written(receipt, event) for receipt, event in zip(receipts, events, strict=True)]
+        bodies = await asyncio.gather(*(self.log.outcome(receipt, self.patience) for receipt in receipts))
+        for body in bodies:
+            if body.outcome == "rejected":
+                raise CommandRejected(f"the command was written and changed nothing: {body.reason}")
+        return [Written(receipt, body) for receipt, body in zip(receipts, bodies, strict=True)]
 
 
 def pack(items: Sequence[Item]) -> list[list[Item]]:

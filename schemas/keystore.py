@@ -102,7 +102,9 @@ class KeyStore:
         with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?, ?)", row)
-            (subject,) = self._db.execute("SELECT subject FROM subjects WHERE lookup = ?", row[:1]).fetchone()
+            query = "SELECT subject FROM subjects WHERE lookup = ?"
+            made: tuple[str] = self._db.execute(query, row[:1]).fetchone()
+            (subject,) = made
             self._add_key(subject)
         return subject
 
@@ -121,6 +123,11 @@ class KeyStore:
             key_id = str(uuid.uuid4())
             row = (key_id, subject, (generation or 0) + 1, self._wrap(os.urandom(32), key_id.encode()))
             self._db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", row)
+
+    def holds_keys(self) -> bool:
+        """Whether any subject was ever given a key."""
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is not None
 
     def sealing_key(self, subject: str) -> tuple[str, bytes]:
         """(key id, 32 bytes) that new records of the subject are sealed with. Raises UnknownKey, KeyDestroyed."""

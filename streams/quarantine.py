@@ -21,6 +21,8 @@ class Quarantine:
 
     def __init__(self, writer: LogWriter) -> None:
         self._writer = writer
+        self.counts: dict[str, int] = {}
+        """Records put aside by this process, by role."""
 
     async def put(self, record: LogRecord, role: str, reason: str) -> None:
         """Durable when it returns. Raises NotWritten, WriteUnknown."""
@@ -30,3 +32,4 @@ class Quarantine:
                            "timestamp_ms": record.timestamp_ms, "reason": reason})  # fmt: skip
         value = line.encode() + b"\n" + record.value
         await self._writer.append(QUARANTINE, 0, [(f"{role}:{where}".encode(), value)])
+        self.counts[role] = self.counts.get(role, 0) + 1

@@ -1,0 +1,66 @@
+"""What every process of a deployment opens: the key store, the log, the served projections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memfold.memory.errors import BrokerUnreachable
+from memfold.projections.generations import Generations
+from memfold.projections.vector_index import LanceMemoryIndex
+from memfold.schemas.errors import WrongKey
+from memfold.schemas.keystore import KeyStore
+from memfold.schemas.partitions import EVENTS
+from memfold.serve.settings import Settings
+from memfold.streams.connection import Connection
+from memfold.streams.reader import LogReader
+from memfold.streams.topics import ensure_topics
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The opened parts of one deployment in one process."""
+
+    settings: Settings
+    connection: Connection
+    partitions: int
+    keys: KeyStore
+    reader: LogReader
+    vectors: Generations
+    graphs: Generations
+    index: LanceMemoryIndex
+
+    @classmethod
+    def open(cls, settings: Settings, bootstrap_servers: str | None) -> Parts:
+        """Raises BrokerUnreachable, TopicMisconfigured, WrongKey: nothing is served over a log that is not safe."""
+        home = settings.folder
+        if bootstrap_servers is None:
+            raise BrokerUnreachable(
+                f"no Kafka: nothing runs in {home} and bootstrap_servers is not set. Start one with `memfold up`"
+            )
+        connection = settings.connection(bootstrap_servers)
+        partitions = ensure_topics(connection, settings.topic_plan())
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
+        reader = LogReader(connection)
+        _refuse_lost_keys(keys, reader, partitions)
+        projections = home / "projections"
+        vectors, graphs = Generations(projections, "vector"), Generations(projections, "graph")
+        index = LanceMemoryIndex(vectors, partitions)
+        return cls(settings, connection, partitions, keys, reader, vectors, graphs, index)
+
+    async def close(self) -> None:
+        await self.index.close()
+        self.keys.close()
+
+
+def _refuse_lost_keys(keys: KeyStore, reader: LogReader, partitions: int) -> None:
+    """A log with events and a key store without keys: every answer would be silently empty."""
+    if keys.holds_keys():
+        return
+    written = sum(
+        high - low for low, high in (reader.bounds(EVENTS, partition) for partition in range(partitions))
+    )
+    if written:
+        raise WrongKey(
+            f"the key store is empty, but {EVENTS} holds {written} events that it cannot open. Restore keys.db from a backup"
+        )

@@ -1,0 +1,119 @@
+"""The settings of a deployment: arguments first, then MEMFOLD_* from the environment, then the defaults here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from base64 import b64decode, b64encode
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memfold.memory.errors import InvalidInput
+from memfold.providers.presets import ModelSettings
+from memfold.streams.connection import Connection
+from memfold.streams.topics import TopicPlan
+
+
+class Settings(BaseSettings):
+    """Every setting there is; `memfold config` prints them with their sources."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEMFOLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    home: Path = Field(
+        default=Path("~/.memfold"), description="Where keys, projections and the embedded broker live."
+    )
+    tenant: str = Field(
+        default="default", description="Whose deployment; memories of different tenants never meet."
+    )
+    bootstrap_servers: str | None = Field(
+        default=None, description="An existing Kafka. Unset: the embedded one."
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: str | None = None
+    ssl_certificate_location: str | None = None
+    ssl_key_location: str | None = None
+    partitions: int = Field(
+        default=4, ge=1, description="Of memfold.commands and memfold.events, when they are made."
+    )
+    replication: int = Field(default=1, ge=1)
+    min_insync: int = Field(default=1, ge=1)
+    key: SecretStr | None = Field(
+        default=None, description="Key-encrypting key, 32 bytes in base64. Unset: home/key."
+    )
+    patience: float = Field(
+        default=30.0, gt=0, description="Seconds that a write waits to be decided and seen."
+    )
+    models: ModelSettings = Field(default_factory=ModelSettings)
+
+    @property
+    def folder(self) -> Path:
+        """The home as an absolute path."""
+        return self.home.expanduser().absolute()
+
+    def connection(self, bootstrap_servers: str) -> Connection:
+        names = set(Connection.model_fields) - {"bootstrap_servers"}
+        return Connection(
+            bootstrap_servers=bootstrap_servers, **{name: getattr(self, name) for name in names}
+        )
+
+    def topic_plan(self) -> TopicPlan:
+        return TopicPlan(self.partitions, self.replication, self.min_insync)
+
+    def key_encrypting_key(self) -> bytes:
+        """The 32 bytes that wrap every subject's key. Raises InvalidInput."""
+        if self.key is None:
+            text = _private_file(self.folder / "key", b64encode(secrets.token_bytes(32)).decode())
+        else:
+            text = self.key.get_secret_value()
+        try:
+            key = b64decode(text, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != 32:
+            raise InvalidInput(
+                "the key-encrypting key must be 32 bytes in base64; make one with `openssl rand -base64 32`"
+            )
+        return key
+
+    def view_token(self) -> str:
+        """What a caller shows to a worker's view on this machine."""
+        return _private_file(self.folder / "run" / "view.token", secrets.token_urlsafe(32))
+
+
+def settings_from(**given: Any) -> Settings:
+    """Settings with what is given on top. Raises InvalidInput naming each field and the variable that sets it."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as wrong:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors()]
+        names = [f"MEMFOLD_{'__'.join(map(str, e['loc'])).upper()}" for e in wrong.errors()]
+        raise InvalidInput(
+            f"configuration: {'; '.join(lines)}. Set {' or '.join(names)}, or pass it"
+        ) from None
+
+
+def _private_file(path: Path, content: str) -> str:
+    """The file's text; made with `content`, readable by its owner only, when it is not there. Two processes agree on one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        mine = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(mine, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(mine, path)
+        except FileExistsError:
+            pass
+        finally:
+            mine.unlink()
+    return path.read_text().strip()

@@ -1,0 +1,120 @@
+"""Asks the workers' views: the caller's side of waiting for a write and of reading relations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from memfold.memory.errors import ViewUnreachable
+from memfold.memory.ports import Relation
+from memfold.schemas.records import Scope
+from memfold.serve.view_address import ViewAddress, addresses
+from memfold.serve.view_server import LONGEST_WAIT, OFFSET, RelationsAsked
+from memfold.streams.outcomes import Outcome
+
+_AGAIN = 0.1
+_GRAPH_PATIENCE = 10.0
+
+
+class ViewClient:
+    """One per process and event loop. Workers that restart are waited for until the caller's time is up."""
+
+    def __init__(self, home: Path, token: str) -> None:
+        self._home = home
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+        self._known: list[ViewAddress] = []
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
+        return self._session
+
+    async def _ask(self, role: str, timeout: float, request: Callable[[str, float], Awaitable[Any]]) -> Any:
+        """The first answer of a worker with the role; None when none comes in time. `request` gives None for "not me"."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            for address in [a for a in self._known if role in a.roles]:
+                try:
+                    answer = await request(address.url, min(left, LONGEST_WAIT))
+                except (aiohttp.ClientError, TimeoutError):
+                    # The worker went away or restarts: look where it answers now.
+                    continue
+                if answer is not None:
+                    return answer
+            self._known = addresses(self._home)
+            if (
+                not any(role in address.roles for address in self._known)
+                or deadline - time.monotonic() < left
+            ):
+                await asyncio.sleep(min(_AGAIN, max(0.0, deadline - time.monotonic())))
+        return None
+
+    async def _get(self, url: str, wait: float) -> tuple[bytes, str] | None:
+        limit = aiohttp.ClientTimeout(total=wait + 5.0)
+        async with self._open().get(url, params={"wait": f"{wait:.3f}"}, timeout=limit) as response:
+            if response.status in (421, 504):
+                return None
+            response.raise_for_status()
+            return await response.read(), response.headers.get(OFFSET, "")
+
+    async def outcome(self, partition: int, command_id: str, timeout: float) -> Outcome | None:
+        """Offset and bytes of the event that answers a command, None when it is not decided in time."""
+        path = f"/v1/outcome/{partition}/{command_id}"
+        answer = await self._ask("decide", timeout, lambda url, wait: self._get(url + path, wait))
+        return None if answer is None else (int(answer[1]), answer[0])
+
+    async def reach(self, role: str, partition: int, offset: int, timeout: float) -> bool:
+        """Whether a projection comes to an offset in time."""
+        path = f"/v1/position/{role}/{partition}/{offset}"
+        return await self._ask(role, timeout, lambda url, wait: self._get(url + path, wait)) is not None
+
+    async def relations(
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        relationship: str | None = None,
+        limit: int = 1000,
+    ) -> list[Relation]:
+        """As RelationGraph. Raises ViewUnreachable when no worker with the graph answers for 10 s."""
+        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, limit))
+
+        async def post(url: str, wait: float) -> list[Relation]:
+            limit = aiohttp.ClientTimeout(total=wait)
+            async with self._open().post(f"{url}/v1/relations", data=body, timeout=limit) as response:
+                response.raise_for_status()
+                return msgspec.json.decode(await response.read(), type=list[Relation])
+
+        found: list[Relation] | None = await self._ask("graph", _GRAPH_PATIENCE, post)
+        if found is None:
+            raise ViewUnreachable(
+                f"no worker with the graph answers in {self._home}; see `memfold status`, start one with `memfold up`"
+            )
+        return found
+
+    async def status(self) -> list[dict[str, Any]]:
+        """What every worker that is alive says of itself."""
+        found: list[dict[str, Any]] = []
+        for address in addresses(self._home):
+            try:
+                async with self._open().get(
+                    f"{address.url}/v1/status", timeout=aiohttp.ClientTimeout(total=5)
+                ) as response:
+                    response.raise_for_status()
+                    found.append({"pid": address.pid, "roles": list(address.roles), **await response.json()})
+            except (aiohttp.ClientError, TimeoutError):
+                found.append({"pid": address.pid, "roles": list(address.roles), "answers": False})
+        return found
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

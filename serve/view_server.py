@@ -1,0 +1,103 @@
+"""What a worker answers about the partitions it owns: outcomes of commands, how far it has come, relations, its state.
+
+The owner of a shard answers for it, as in Kafka Streams' interactive queries: Oxigraph admits one process per directory, and a
+caller that waits for its own write learns of it from the process that applied it. HTTP on loopback, with a token from the home.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+from aiohttp import web
+
+from memfold.memory.ports import RelationGraph
+from memfold.schemas.records import Scope
+from memfold.streams.outcomes import Outcome, Outcomes
+from memfold.streams.progress import Progress
+
+OFFSET = "X-Memfold-Offset"
+LONGEST_WAIT = 30.0
+
+LookUp = Callable[[int, str], Awaitable[Outcome | None]]
+"""(partition, command id) to the outcome that stands in the ledger and the log."""
+
+
+class RelationsAsked(msgspec.Struct, frozen=True):
+    tenant: str
+    subject: str | None
+    scope: Scope
+    relationship: str | None
+    limit: int
+
+
+@dataclass(slots=True)
+class View:
+    """What one worker process can answer."""
+
+    progress: Mapping[str, Progress]
+    outcomes: Outcomes | None = None
+    look_up: LookUp | None = None
+    relations: RelationGraph | None = None
+    quarantined: dict[str, int] = field(default_factory=dict)
+
+
+def view_application(view: View, token: str) -> web.Application:
+    """The routes of a view; every one wants the token."""
+    expected = f"Bearer {token}"
+
+    @web.middleware
+    async def authorised(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        shown = request.headers.get("Authorization", "")
+        if not hmac.compare_digest(shown.encode(), expected.encode()):
+            raise web.HTTPUnauthorized(text="show the token from run/view.token in the home")
+        return await handler(request)
+
+    async def outcome(request: web.Request) -> web.Response:
+        partition, command_id = int(request.match_info["partition"]), request.match_info["command_id"]
+        if view.outcomes is None or view.look_up is None or partition not in view.progress["decide"].offsets:
+            raise web.HTTPMisdirectedRequest(text=f"this worker does not decide partition {partition}")
+        found = view.outcomes.known(command_id) or await view.look_up(partition, command_id)
+        found = found or await view.outcomes.wait(command_id, _wait(request))
+        if found is None:
+            raise web.HTTPGatewayTimeout(text="not decided yet")
+        return web.Response(body=found[1], headers={OFFSET: str(found[0])})
+
+    async def position(request: web.Request) -> web.Response:
+        role, partition = request.match_info["role"], int(request.match_info["partition"])
+        if role not in view.progress or partition not in view.progress[role].offsets:
+            raise web.HTTPMisdirectedRequest(
+                text=f"this worker does not run {role} for partition {partition}"
+            )
+        if not await view.progress[role].reach(partition, int(request.match_info["offset"]), _wait(request)):
+            raise web.HTTPGatewayTimeout(text="not applied yet")
+        return web.Response()
+
+    async def relations(request: web.Request) -> web.Response:
+        if view.relations is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        asked = msgspec.json.decode(await request.read(), type=RelationsAsked)
+        found = await view.relations.relations(
+            asked.tenant, asked.subject, asked.scope, asked.relationship, asked.limit
+        )
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def status(_request: web.Request) -> web.Response:
+        positions = {role: progress.offsets for role, progress in view.progress.items()}
+        body = msgspec.json.encode({"positions": positions, "quarantined": view.quarantined})
+        return web.Response(body=body, content_type="application/json")
+
+    application = web.Application(middlewares=[authorised])
+    application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
+    application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
+    application.router.add_post("/v1/relations", relations)
+    application.router.add_get("/v1/status", status)
+    return application
+
+
+def _wait(request: web.Request) -> float:
+    return min(float(request.query.get("wait", "0")), LONGEST_WAIT)

@@ -1,0 +1,181 @@
+"""A worker process: any of the four processors, together or alone, and the view that answers for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from memfold.memory.deciding import Models
+from memfold.memory.errors import InvalidInput
+from memfold.projections.archive import ArchiveShard
+from memfold.projections.graph import GraphShard
+from memfold.projections.graph_index import OxigraphRelations
+from memfold.projections.vector import VectorShard
+from memfold.providers.presets import models_from
+from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.records import LogRecord
+from memfold.serve.parts import Parts
+from memfold.serve.view_address import announce
+from memfold.serve.view_server import View, view_application
+from memfold.streams.archiving import LINGER, ArchiveSink
+from memfold.streams.decider import DecideRoom, DecideSink
+from memfold.streams.follower import Sink
+from memfold.streams.ledger import Ledger
+from memfold.streams.outcomes import Outcome, Outcomes
+from memfold.streams.processor import Processor
+from memfold.streams.progress import Progress
+from memfold.streams.projecting import ShardSink
+from memfold.streams.quarantine import Quarantine
+from memfold.streams.writer import LogWriter
+
+ROLES = ("decide", "vector", "graph", "archive")
+logger = logging.getLogger(__name__)
+
+
+def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
+    """Raises InvalidInput for a role that there is not."""
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        raise InvalidInput(f"there is no role {unknown[0]!r}; a worker runs {', '.join(ROLES)}")
+    return tuple(role for role in ROLES if role in roles) or ROLES
+
+
+class Worker:
+    """Runs `roles` over the parts of one deployment until it is stopped or one of them fails."""
+
+    def __init__(self, parts: Parts, roles: Sequence[str], member: str = "") -> None:
+        self.roles = checked_roles(roles)
+        self._parts, self._member = parts, member
+        self._progress = {role: Progress() for role in self.roles}
+        self._graphs: dict[int, GraphShard] = {}
+        self._ledgers: dict[int, Ledger] = {}
+        self._outcomes = Outcomes()
+        self._closing = AsyncExitStack()
+        self.processors: list[Processor] = []
+
+    async def start(self) -> None:
+        """Start the processors and the view; when it returns, every role follows its partitions."""
+        writer = LogWriter(self._parts.connection)
+        self._closing.callback(writer.close)
+        quarantine = Quarantine(writer)
+        for role in self.roles:
+            self.processors.append(self._processor(role, writer, quarantine))
+        for processor in self.processors:
+            self._closing.push_async_callback(processor.stop)
+        await asyncio.gather(*(processor.start() for processor in self.processors))
+        await self._serve_view(quarantine)
+
+    def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
+        state = self._parts.settings.folder / "run"
+        common = (self._parts.connection, state, self._member)
+        progress = self._progress[role]
+        keys = self._parts.keys
+        if role == "decide":
+            room = self._room(writer, quarantine)
+            return Processor(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common)
+        if role == "vector":
+            return Processor(
+                role,
+                [EVENTS],
+                lambda _, p: ShardSink(role, p, self._vector_shard, keys, quarantine, progress),
+                *common,
+            )
+        if role == "graph":
+            return Processor(
+                role,
+                [EVENTS],
+                lambda _, p: ShardSink(role, p, self._graph_shard, keys, quarantine, progress),
+                *common,
+            )
+        return Processor(role, [COMMANDS, EVENTS], self._archive_sink, *common, linger=LINGER)
+
+    def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
+        embedder, extractor, decider = models_from(self._parts.settings.models)
+        models = Models(embedder, extractor, decider)
+        parts = self._parts
+        progress = self._progress["decide"]
+        return DecideRoom(
+            models, parts.index, parts.keys, parts.reader, writer, quarantine, progress, self._outcomes
+        )
+
+    def _ledger(self, partition: int) -> Ledger:
+        self._ledgers[partition] = Ledger(self._parts.settings.folder / "ledger" / f"p{partition:04d}.db")
+        return self._ledgers[partition]
+
+    def _vector_shard(self, partition: int) -> VectorShard:
+        generation = self._parts.vectors.served()
+        dimensions = self._parts.settings.models.dimensions()
+        return VectorShard(self._parts.vectors.shard_path(generation, partition), partition, dimensions)
+
+    def _graph_shard(self, partition: int) -> GraphShard:
+        path = self._parts.graphs.shard_path(self._parts.graphs.served(), partition)
+        self._graphs[partition] = GraphShard(path, partition)
+        return self._graphs[partition]
+
+    def _archive_sink(self, topic: str, partition: int) -> Sink:
+        root = self._parts.settings.folder / "archive"
+        return ArchiveSink(lambda: ArchiveShard(root, topic, partition), self._progress["archive"])
+
+    async def _look_up(self, partition: int, command_id: str) -> Outcome | None:
+        """The outcome of a command that was decided long ago: its place from the ledger, its bytes from the log."""
+        offset = self._ledgers[partition].offset_of(command_id)
+        if offset is None:
+            return None
+        records = await asyncio.to_thread(self._read_one, partition, offset)
+        return offset, records[0].value
+
+    def _read_one(self, partition: int, offset: int) -> list[LogRecord]:
+        return next(self._parts.reader.read(EVENTS, partition, offset, offset + 1))
+
+    async def _serve_view(self, quarantine: Quarantine) -> None:
+        view = View(
+            self._progress,
+            self._outcomes if "decide" in self.roles else None,
+            self._look_up if "decide" in self.roles else None,
+            OxigraphRelations(self._graphs) if "graph" in self.roles else None,
+            quarantine.counts,
+        )
+        runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
+        await runner.setup()
+        self._closing.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        address = announce(self._parts.settings.folder, f"http://127.0.0.1:{port}", self.roles)
+        self._closing.callback(address.unlink, missing_ok=True)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set or a processor fails; raises what it failed with."""
+        stopping = asyncio.create_task(stop.wait())
+        failures = [processor.failed for processor in self.processors]
+        done, _ = await asyncio.wait([stopping, *failures], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for future in done - {stopping}:
+            future.result()
+
+    async def stop(self) -> None:
+        """The view first, then the processors, then the writer: nothing that is acknowledged is left behind."""
+        await self._closing.aclose()
+
+
+async def run_worker(parts: Parts, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:
+    """The whole life of a worker process; SIGTERM and SIGINT stop it in order."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(parts, roles, member)
+    try:
+        await worker.start()
+        logger.info("worker %s follows %s", os.getpid(), ", ".join(worker.roles))
+        ready()
+        await worker.run(stop)
+    finally:
+        await worker.stop()
+        await parts.close()
