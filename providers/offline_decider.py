@@ -1,0 +1,53 @@
+"""ADD, UPDATE or NONE without a network, by rules over words and relations; when unsure, ADD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memfold.memory.facts import Candidate, Decision, Decisions, Similar
+from memfold.providers.contradictions import contradicts, only_by_preference
+from memfold.providers.repeats import repeats
+
+
+class OfflineDecider:
+    """The `DecisionMaker` that needs no endpoint.
+
+    A repeat is NONE. A fact that ends, reverses or replaces all that a shown memory says is its UPDATE, with the fact's
+    text. Everything else is ADD. It never decides DELETE, and updates a memory at most once in a call.
+    """
+
+    async def decide(self, candidates: Sequence[Candidate]) -> Decisions:
+        """One decision for each candidate, in their order."""
+        updated: set[str] = set()
+        decisions = []
+        for number, candidate in enumerate(candidates):
+            decision = _decide(number, candidate, updated)
+            if decision.op == "UPDATE" and decision.memory_id is not None:
+                updated.add(decision.memory_id)
+            decisions.append(decision)
+        return Decisions(decisions=decisions)
+
+
+def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
+    text = candidate.fact.text
+    for similar in candidate.similar:
+        if repeats(candidate, similar):
+            return Decision("NONE", number, text, similar.memory_id)
+    replaced = _replaced(candidate, updated)
+    if replaced is not None:
+        return Decision("UPDATE", number, text, replaced.memory_id)
+    return Decision("ADD", number, text)
+
+
+def _replaced(candidate: Candidate, updated: set[str]) -> Similar | None:
+    """The memory whose place the fact takes, the nearest first; None if there is none or it cannot be told which."""
+    fact = candidate.fact
+    nearest_first = sorted(candidate.similar, key=lambda similar: -similar.score)
+    against = [each for each in nearest_first if each.memory_id not in updated and contradicts(fact, each)]
+    certain = [each for each in against if not only_by_preference(fact, each)]
+    if certain:
+        return certain[0]
+    # "I prefer tea now" beside "I like coffee" and "I like juice": which of the two is over is not said.
+    preferred = [each for each in against if any(old.relationship == "PREFERS" for old in each.relations)]
+    found = preferred or against
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,50 @@
+"""What stands beside a verb: its objects, what follows a preposition, and a deed in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spacy.tokens import Token
+
+from memfold.providers.entities import is_name, with_conjuncts
+
+# "like" read as a preposition has its object as pobj.
+OBJECT = frozenset({"dobj", "pobj", "attr", "oprd", "acomp"})
+DEED_PARTS = frozenset({"dobj", "prt", "prep", "compound", "advmod", "acomp", "xcomp"})
+
+
+def objects(verb: Token, *kinds: str) -> Iterator[Token]:
+    """Direct objects and those joined to them by "and"."""
+    for child in verb.children:
+        if child.dep_ in (kinds or ("dobj", "pobj")) and child.i > verb.i:
+            yield from with_conjuncts(child)
+
+
+def after(head: Token, *prepositions: str) -> Iterator[Token]:
+    """Objects of a preposition that hangs on the word or on its direct object: "work at X", "a job at X"."""
+    for child in head.children:
+        if child.dep_ == "prep" and child.lower_ in prepositions:
+            yield from objects(child, "pobj")
+        elif (
+            child.dep_ in {"dobj", "attr", "prt", "advmod", "prep"}
+            and child.i > head.i
+            and not is_name(child)
+        ):
+            yield from after(child, *prepositions)
+
+
+def deed(verb: Token) -> str:
+    """The verb with what belongs to it, without its time: "learn Spanish" of "to learn Spanish next year"."""
+    end = verb
+    for child in verb.rights:
+        if child.dep_ not in DEED_PARTS or child.i > end.right_edge.i + 1 or _is_time(child):
+            break
+        end = child.right_edge
+    words = verb.doc[verb.i : end.i + 1]
+    return str(words.text).rstrip(" .,;:!")
+
+
+def _is_time(token: Token) -> bool:
+    return any(
+        word.ent_type_ in {"DATE", "TIME"} or word.lower_ in {"anymore", "now"} for word in token.subtree
+    )
