@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
 from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
@@ -32,6 +32,8 @@ class Written:
 
     receipt: Receipt
     decided: MemoriesDecided | None
+    items: int = 0
+    """Of the command, when it is an add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Writing:
             await self.log.append(self.tenant, subject, AddRequested(scope, pack, infer), command_id)
             for pack, command_id in zip(packs, ids, strict=True)
         ]
-        return await self._written(receipts, wait)
+        written = await self._written(receipts, wait)
+        return [replace(one, items=len(pack)) for one, pack in zip(written, packs, strict=True)]
 
     async def update(
         self,

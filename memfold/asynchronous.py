@@ -1,0 +1,246 @@
+"""AsyncMemory: what a caller has in hand. Every verb checks, asks the core, and gives back plain dicts in Mem0's shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from memfold.audit.versions import versions
+from memfold.memory.errors import InvalidInput, InvalidType
+from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
+from memfold.memory.recalling import checked_filters, checked_limit, checked_threshold
+from memfold.memory.results import (
+    Result,
+    item_results,
+    memory_result,
+    memory_results,
+    receipt_result,
+    relation_result,
+    written_result,
+)
+from memfold.memory.scopes import checked_id, checked_scope
+from memfold.memory.writing import Written, checked_memory_id
+from memfold.serve.caller import Caller
+from memfold.serve.settings import settings_from
+
+
+class AsyncMemory:
+    """An agent's memory, over the stack that runs in `home`, or over one that it starts and stops with the block.
+
+    `settings` are those of `memfold config`. Use as `async with AsyncMemory() as memory`, or call `open` and `close`.
+    Raises on opening: BrokerUnreachable, TopicMisconfigured, WrongKey, InvalidInput.
+    """
+
+    def __init__(
+        self, *, home: str | Path | None = None, bootstrap_servers: str | None = None, **settings: Any
+    ) -> None:
+        self._settings = settings_from(home=home, bootstrap_servers=bootstrap_servers, **settings)
+        self._caller: Caller | None = None
+
+    async def open(self) -> None:
+        """Connect, starting an embedded stack where none runs."""
+        if self._caller is None:
+            self._caller = await Caller.open(self._settings)
+
+    async def close(self) -> None:
+        """Let go of everything; an embedded stack that this object started is stopped."""
+        if self._caller is not None:
+            caller, self._caller = self._caller, None
+            await caller.close()
+
+    async def __aenter__(self) -> AsyncMemory:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ready(self) -> Caller:
+        await self.open()
+        assert self._caller is not None
+        return self._caller
+
+    async def add(
+        self,
+        messages: Messages,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        actor_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        timestamp: Any = None,
+        infer: bool = True,
+        wait: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Remember what was said: {results: [{id, memory, event}], relations, ended_relations, receipt}.
+
+        `infer=False` keeps each message as it is. `wait=False` returns the receipt as soon as the command is in the log.
+        Raises InvalidInput, InvalidType, BrokerUnreachable, NotWritten, WriteUnknown, NotVisibleYet.
+        """
+        scope = checked_scope(user_id, agent_id, run_id, actor_id)
+        item = checked_item(messages, metadata, timestamp)
+        caller = await self._ready()
+        (written,) = await caller.writing.add(
+            [item], scope, infer, wait, checked_id("idempotency_key", idempotency_key)
+        )
+        return _written(written)
+
+    async def add_many(
+        self,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        actor_id: str | None = None,
+        infer: bool = True,
+        wait: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Remember many things in few events: {results: one {results, relations} per item, in order, receipts}.
+
+        Each item is {messages, metadata, timestamp}; the last two may be left out. Raises as `add`; an item that cannot be
+        accepted refuses all of them before anything is written.
+        """
+        scope = checked_scope(user_id, agent_id, run_id, actor_id)
+        checked = [_checked_many(number, item) for number, item in enumerate(items)]
+        if not checked:
+            raise InvalidInput("items is empty; there is nothing to remember")
+        caller = await self._ready()
+        packs = await caller.writing.add(
+            checked, scope, infer, wait, checked_id("idempotency_key", idempotency_key)
+        )
+        receipts = [receipt_result(written.receipt) for written in packs]
+        results = [one for pack in packs if pack.decided for one in item_results(pack.decided, pack.items)]
+        return {"results": results, "receipts": receipts}
+
+    async def search(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        limit: int = 20,
+        top_k: int | None = None,
+        threshold: float = 0.1,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """The memories nearest in meaning, best first, and the relations that belong to them: {results, relations}.
+
+        `top_k` is `limit` by its newer name; the ids may stand inside `filters`; `filters["relationship"]` keeps only memories
+        that are evidence of that relation. `score` is a cosine. Raises InvalidInput, InvalidType, ViewUnreachable.
+        """
+        text = checked_text("query", query)
+        ids, relationship = checked_filters(
+            filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        )
+        scope = checked_scope(**ids)
+        wanted, least = checked_limit(limit if top_k is None else top_k), checked_threshold(threshold)
+        found = await (await self._ready()).recalling.search(text, scope, wanted, least, relationship)
+        results = [memory_result(hit.row, hit.score) for hit in found.hits]
+        return {"results": results, "relations": [relation_result(relation) for relation in found.relations]}
+
+    async def get(self, memory_id: str) -> Result | None:
+        """One memory, None when there is none or it was deleted. Raises InvalidInput for what is no id."""
+        row = await (await self._ready()).recalling.get(memory_id)
+        return None if row is None else memory_result(row)
+
+    async def get_all(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        limit: int = 100,
+        top_k: int | None = None,
+        filters: Mapping[str, Any] | None = None,
+    ) -> Result:
+        """Every current memory of the scope, oldest first, and its relations: {results, relations}."""
+        ids, _ = checked_filters(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
+        scope, wanted = checked_scope(**ids), checked_limit(limit if top_k is None else top_k)
+        rows, relations = await (await self._ready()).recalling.get_all(scope, wanted)
+        return {
+            "results": memory_results(rows),
+            "relations": [relation_result(relation) for relation in relations],
+        }
+
+    async def update(
+        self,
+        memory_id: str,
+        text: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        actor_id: str | None = None,
+        wait: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Give a memory a new text; the old one stays in its history. Raises UnknownMemory and as `add`."""
+        wanted, checked = checked_memory_id(memory_id), checked_text("text", text)
+        packed = None if metadata is None else checked_metadata(metadata)
+        actor, key = checked_id("actor_id", actor_id), checked_id("idempotency_key", idempotency_key)
+        written = await (await self._ready()).writing.update(wanted, checked, packed, actor, wait, key)
+        return {"message": "Memory updated", **_written(written)}
+
+    async def delete(
+        self,
+        memory_id: str,
+        *,
+        actor_id: str | None = None,
+        wait: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Take a memory out of view; its history stays. Raises UnknownMemory and as `add`."""
+        actor, key = checked_id("actor_id", actor_id), checked_id("idempotency_key", idempotency_key)
+        written = await (await self._ready()).writing.delete(memory_id, actor, wait, key)
+        return {"message": "Memory deleted", **_written(written)}
+
+    async def delete_all(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        wait: bool = True,
+        idempotency_key: str | None = None,
+    ) -> Result:
+        """Take every memory of the scope out of view: {message, receipts}. Raises as `add`."""
+        scope = checked_scope(user_id, agent_id, run_id)
+        key = checked_id("idempotency_key", idempotency_key)
+        written = await (await self._ready()).writing.delete_all(scope, wait, key)
+        return {"message": "Memories deleted", "receipts": [receipt_result(one.receipt) for one in written]}
+
+    async def history(self, memory_id: str) -> list[Result]:
+        """Every version of a memory, oldest first: old, new, event, when, by whom, from which command. Empty for an unknown one."""
+        wanted = checked_memory_id(memory_id)
+        caller = await self._ready()
+        return versions(await caller.history.events_of(self._settings.tenant, wanted), wanted)
+
+    async def reset(self, *, wait: bool = True, idempotency_key: str | None = None) -> Result:
+        """Take everything of the tenant out of view. An event too: what came before stays in the log."""
+        key = checked_id("idempotency_key", idempotency_key)
+        written = await (await self._ready()).writing.reset(wait, key)
+        return {"message": "Memory reset", "receipts": [receipt_result(one.receipt) for one in written]}
+
+
+def _written(written: Written) -> Result:
+    if written.decided is None:
+        return {"results": [], "relations": [], "receipt": receipt_result(written.receipt)}
+    return written_result(written.decided, written.receipt)
+
+
+def _checked_many(number: int, item: object) -> Any:
+    if not isinstance(item, Mapping):
+        raise InvalidType(f"items[{number}] must be a dict with messages, not {type(item).__name__}")
+    unknown = set(item) - {"messages", "metadata", "timestamp"}
+    if unknown:
+        raise InvalidInput(
+            f"items[{number}] has {sorted(unknown)[0]!r}; an item has messages, metadata and timestamp"
+        )
+    return checked_item(item.get("messages"), item.get("metadata"), item.get("timestamp"))

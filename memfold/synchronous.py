@@ -1,0 +1,72 @@
+"""Memory: AsyncMemory for callers without an event loop. Nothing is written twice: each verb is the async one, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from memfold.asynchronous import AsyncMemory
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _waited_for(
+    verb: Callable[Concatenate[AsyncMemory, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Memory, P], R]:
+    @functools.wraps(verb)
+    def call(self: Memory, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._wait_for(verb(self._memory, *args, **kwargs))
+
+    return call
+
+
+class Memory:
+    """An agent's memory; see AsyncMemory. Safe to share between threads. Use as `with Memory() as memory`, or call `close`."""
+
+    def __init__(
+        self, *, home: str | Path | None = None, bootstrap_servers: str | None = None, **settings: Any
+    ) -> None:
+        self._memory = AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
+
+    def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="memfold", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+    open = _waited_for(AsyncMemory.open)
+    add = _waited_for(AsyncMemory.add)
+    add_many = _waited_for(AsyncMemory.add_many)
+    search = _waited_for(AsyncMemory.search)
+    get = _waited_for(AsyncMemory.get)
+    get_all = _waited_for(AsyncMemory.get_all)
+    update = _waited_for(AsyncMemory.update)
+    delete = _waited_for(AsyncMemory.delete)
+    delete_all = _waited_for(AsyncMemory.delete_all)
+    history = _waited_for(AsyncMemory.history)
+    reset = _waited_for(AsyncMemory.reset)
+
+    def close(self) -> None:
+        """Let go of everything; an embedded stack that this object started is stopped."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            asyncio.run_coroutine_threadsafe(self._memory.close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+
+    def __enter__(self) -> Memory:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

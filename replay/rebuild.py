@@ -1,0 +1,94 @@
+"""Rebuild and verify: a new generation beside the served one, and the proof that it is the same.
+
+Neither touches what is served until the last step: moving one pointer. Whoever runs the workers moves it for them
+(`Switch`), because they have to follow into the new generation at an equal position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from memfold.projections.generations import Generations
+from memfold.replay.build import BuiltShard, Origin, ShardTask, build
+
+Switch = Callable[[str, str], None]
+"""Serve a generation of a projection: (projection, generation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A new generation of one projection."""
+
+    projection: str
+    generation: str
+    shards: list[BuiltShard]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One shard of the served generation beside the same shard built from the log up to the same offset."""
+
+    projection: str
+    partition: int
+    offset: int
+    served: str
+    built: str
+
+    @property
+    def equal(self) -> bool:
+        return self.served == self.built
+
+
+def rebuild(
+    generations: Mapping[str, Generations],
+    partitions: int,
+    origin: Origin,
+    switch: Switch,
+    done: Callable[[BuiltShard], None] = lambda built: None,
+) -> list[Rebuilt]:
+    """Build a new generation of each projection up to the log's end, then serve it. Raises as `build`; then nothing changes."""
+    source = origin.source()
+    ends = {partition: source.end(partition) for partition in range(partitions)}
+    new = {name: each.create_next() for name, each in generations.items()}
+    tasks = [
+        ShardTask(name, each.shard_path(new[name], partition), partition, end)
+        for name, each in generations.items()
+        for partition, end in ends.items()
+    ]
+    try:
+        built = build(tasks, origin, done)
+    except BaseException:
+        for name, each in generations.items():
+            each.remove(new[name])
+        raise
+    for name in generations:
+        switch(name, new[name])
+    return [
+        Rebuilt(name, new[name], [one for one in built if one.task.projection == name])
+        for name in generations
+    ]
+
+
+def verify(
+    generations: Mapping[str, Generations],
+    served: Mapping[tuple[str, int], tuple[int, str]],
+    origin: Origin,
+    done: Callable[[BuiltShard], None] = lambda built: None,
+) -> list[Compared]:
+    """Compare what is served, {(projection, partition): (offset, digest)}, with a fold of the log to the same offsets."""
+    aside = {name: each.create_next() for name, each in generations.items()}
+    tasks = [
+        ShardTask(name, generations[name].shard_path(aside[name], partition), partition, offset + 1)
+        for (name, partition), (offset, _) in served.items()
+    ]
+    try:
+        built = build(tasks, origin, done)
+    finally:
+        for name, each in generations.items():
+            each.remove(aside[name])
+    return [
+        Compared(one.task.projection, one.task.partition, one.task.end - 1, digest, one.digest)
+        for one in built
+        for digest in [served[one.task.projection, one.task.partition][1]]
+    ]

@@ -1,0 +1,62 @@
+"""The caller's side of a deployment: where the real parts behind AsyncMemory are put together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from memfold.audit.history import DuckDBHistory
+from memfold.memory.ports import HistoryLog
+from memfold.memory.recalling import Recalling
+from memfold.memory.writing import Writing
+from memfold.providers.presets import embedder_from
+from memfold.serve.embedded import EmbeddedStack, running_stack
+from memfold.serve.kafka_log import KafkaWriteLog
+from memfold.serve.parts import Parts
+from memfold.serve.settings import Settings
+from memfold.serve.tail import KafkaTail
+from memfold.serve.view_client import ViewClient
+from memfold.streams.writer import LogWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The verbs of one tenant over one deployment."""
+
+    writing: Writing
+    recalling: Recalling
+    history: HistoryLog
+    views: ViewClient
+    _closing: AsyncExitStack
+
+    @classmethod
+    async def open(cls, settings: Settings, start: bool = True) -> Caller:
+        """Connect to the stack in the home; `start` one for as long as the caller is open where none runs."""
+        async with AsyncExitStack() as opening:
+            bootstrap_servers = await asyncio.to_thread(running_stack, settings)
+            if bootstrap_servers is None and start:
+                stack = await asyncio.to_thread(EmbeddedStack.start, settings)
+                opening.callback(stack.stop)
+                bootstrap_servers = stack.bootstrap_servers
+            parts = await asyncio.to_thread(
+                Parts.open, settings, bootstrap_servers or settings.bootstrap_servers
+            )
+            opening.push_async_callback(parts.close)
+            views = ViewClient(settings.folder, settings.view_token())
+            opening.push_async_callback(views.close)
+            writer = LogWriter(parts.connection)
+            opening.callback(writer.close)
+            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
+            return cls(
+                Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
+                Recalling(settings.tenant, parts.index, views, parts.keys, embedder_from(settings.models)),
+                DuckDBHistory(
+                    settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
+                ),
+                views,
+                opening.pop_all(),
+            )
+
+    async def close(self) -> None:
+        await self._closing.aclose()
