@@ -8,14 +8,12 @@ For tests, notebooks and whoever wants a broker and nothing else:
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from memfold.infra.broker_setup import BrokerLaunch, prepare_broker
-from memfold.infra.errors import BrokerNotStarted
 from memfold.infra.fast_start import with_fast_start
 from memfold.infra.home import only_one, prepare_home
 from memfold.infra.java import find_java
@@ -24,8 +22,8 @@ from memfold.infra.kafka_runtime import KafkaRuntime
 from memfold.infra.processes import (
     ProcessRecord,
     clear_stale,
+    how_it_ended,
     remove_record,
-    start_process,
     stop_process,
     write_record,
 )
@@ -43,25 +41,6 @@ def kafka_runtime(progress: Progress = no_progress) -> KafkaRuntime:
     """
     runtime = KafkaRuntime(find_java(), kafka_jars(progress))
     return with_fast_start(runtime, jars_folder(), progress)
-
-
-def launch_broker(home: Path, launch: BrokerLaunch) -> tuple[subprocess.Popen[bytes], ProcessRecord]:
-    """Start the broker and record it in `<home>/run`; it is not writable yet."""
-    process = start_process(launch.argv, cwd=launch.folder, env=launch.env, output=launch.output)
-    record = ProcessRecord.of(ROLE, process.pid)
-    write_record(home / "run", record)
-    return process, record
-
-
-def discard_fast_start(launch: BrokerLaunch) -> bool:
-    """For a broker that ended before it took writes: delete the fast-start file, in case it is damaged. True if there was one.
-
-    The same launch then starts without it, and the next `kafka_runtime` makes it anew.
-    """
-    if launch.fast_start is None or not launch.fast_start.exists():
-        return False
-    launch.fast_start.unlink(missing_ok=True)
-    return True
 
 
 class Broker:
@@ -83,12 +62,7 @@ class Broker:
             undo.enter_context(only_one(home))
             clear_stale(home / "run", STOP_DEADLINE)
             launch = prepare_broker(home, kafka_runtime(self._progress))
-            try:
-                undo.enter_context(_running(home, launch))
-            except BrokerNotStarted:
-                if not discard_fast_start(launch):
-                    raise
-                undo.enter_context(_running(home, launch))
+            undo.enter_context(_running(home, launch))
             self.bootstrap = launch.bootstrap
             self._closing = undo.pop_all()
         return self
@@ -101,21 +75,18 @@ class Broker:
 
 @contextmanager
 def _running(home: Path, launch: BrokerLaunch) -> Iterator[None]:
-    process, record = launch_broker(home, launch)
+    process = launch.start()
+    record = ProcessRecord.of(ROLE, process.pid)
+    write_record(home / "run", record)
     try:
         if not wait_writable(launch.bootstrap, lambda: process.poll() is None, START_TIMEOUT):
-            raise BrokerNotStarted(why_not_started(launch, process))
+            status = process.poll()
+            if status is not None:
+                launch.ended_unready(status)
+            how = "did not take writes in time" if status is None else how_it_ended(status)
+            raise launch.error(how)
         yield
     finally:
         stop_process(record, STOP_DEADLINE)
         process.wait()
         remove_record(home / "run", ROLE)
-
-
-def why_not_started(launch: BrokerLaunch, process: subprocess.Popen[bytes]) -> str:
-    """Whether the broker ended or did not answer, and where its two logs are."""
-    ended = process.poll() is not None
-    what = f"ended with status {process.returncode}" if ended else "did not take writes in time"
-    return (
-        f"Kafka at {launch.bootstrap} {what}; see {launch.output} and {launch.output.with_name('broker.log')}"
-    )

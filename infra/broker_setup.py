@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import signal
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from memfold.infra.errors import BrokerNotStarted
 from memfold.infra.home import write_private
 from memfold.infra.kafka_runtime import KafkaRuntime, java_environment
 from memfold.infra.ports import free_ports, is_free
+from memfold.infra.processes import start_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,25 @@ class BrokerLaunch:
     folder: Path
     output: Path
     fast_start: Path | None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process; it takes writes some time later. Raises OSError."""
+        return start_process(self.argv, cwd=self.folder, env=self.env, output=self.output)
+
+    def ended_unready(self, status: int) -> None:
+        """It ended before it took writes: if Java itself crashed, the next start is one without the fast-start file."""
+        if self.fast_start is not None and status in _JAVA_CRASHED:
+            self.fast_start.unlink(missing_ok=True)
+
+    def error(self, how: str) -> BrokerNotStarted:
+        """The error that says where to look."""
+        log = self.output.with_name("broker.log")
+        return BrokerNotStarted(
+            f"Kafka at {self.bootstrap} {how}; the reason is at the end of {log} or {self.output}"
+        )
+
+
+_JAVA_CRASHED = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL})
 
 
 def prepare_broker(home: Path, runtime: KafkaRuntime, options: Sequence[str] = ()) -> BrokerLaunch:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from memfold.infra.broker_setup import prepare_broker
 from memfold.infra.home import prepare_home
-from memfold.infra.kafka_jars import PINS, Progress, exclusively
+from memfold.infra.kafka_jars import PINS, Progress, exclusively, file_digest
 from memfold.infra.kafka_runtime import JAVA_OPTIONS, KafkaRuntime
-from memfold.infra.processes import ProcessRecord, clear_stale, start_process, stop_process, write_record
+from memfold.infra.processes import ProcessRecord, clear_stale, stop_process, write_record
 from memfold.infra.writable import wait_writable
 from memfold.memory.errors import MemfoldError
 
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 OLDEST = 25
 """The first Java that writes the file in one step."""
+
+_NAMED = 16
+"""Digits of the SHA-256 that are in the name."""
 
 _WRITING = 120.0  # seconds for Java to end and write the file; 5 s on an idle machine
 
@@ -35,16 +38,25 @@ def with_fast_start(runtime: KafkaRuntime, folder: Path, progress: Progress) -> 
     """
     if runtime.java.major < OLDEST:
         return runtime
-    file = folder / f"fast-start-{_key(runtime)}.aot"
+    key = _key(runtime)
     try:
-        if not file.exists():
+        file = _sound(folder, key)
+        if file is None:
             with exclusively(folder.with_name(f"{folder.name}.lock")):
-                if not file.exists():
-                    _train(runtime, file, progress)
+                file = _sound(folder, key) or _train(runtime, folder, key, progress)
     except (MemfoldError, OSError) as error:
         log.warning("Kafka starts without its fast-start file, which could not be made: %s", error)
         return runtime
     return replace(runtime, fast_start=file)
+
+
+def _sound(folder: Path, key: str) -> Path | None:
+    """The file whose content is what its name says. Java would run a damaged one and crash, if nothing worse."""
+    for file in folder.glob(f"fast-start-{key}-*.aot"):
+        if file.stem.endswith(file_digest(file)[:_NAMED]):
+            return file
+        file.unlink(missing_ok=True)
+    return None
 
 
 def _key(runtime: KafkaRuntime) -> str:
@@ -52,16 +64,16 @@ def _key(runtime: KafkaRuntime) -> str:
     return hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]
 
 
-def _train(runtime: KafkaRuntime, file: Path, progress: Progress) -> None:
+def _train(runtime: KafkaRuntime, folder: Path, key: str, progress: Progress) -> Path:
     """Start a broker in a throw-away home until it takes writes; Java writes the file when it ends."""
     what = "preparing Kafka's fast start"
     progress(what, 0, 1)
-    home = prepare_home(file.parent.with_name(f"{file.parent.name}.training"))
+    home = prepare_home(folder.with_name(f"{folder.name}.training"))
     clear_stale(home / "run", _WRITING)  # of a training that was killed; the lock says that no other one runs
     written = home / "written.aot"
     try:
         launch = prepare_broker(home, runtime, (f"-XX:AOTCacheOutput={written}",))
-        process = start_process(launch.argv, cwd=launch.folder, env=launch.env, output=launch.output)
+        process = launch.start()
         record = ProcessRecord.of("broker", process.pid)
         write_record(home / "run", record)
         try:
@@ -69,7 +81,11 @@ def _train(runtime: KafkaRuntime, file: Path, progress: Progress) -> None:
         finally:
             stop_process(record, _WRITING)
             process.wait()
-        written.rename(file)  # FileNotFoundError when Java could not write it
+        file = (
+            folder / f"fast-start-{key}-{file_digest(written)[:_NAMED]}.aot"
+        )  # OSError when Java could not write it
+        written.rename(file)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     progress(what, 1, 1)
+    return file

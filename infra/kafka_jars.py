@@ -125,7 +125,7 @@ def _check(folder: Path, pins: dict[str, str]) -> None:
         digests = dict(
             zip(
                 pins,
-                pool.map(lambda path: _digest(folder / path) if path in found else "", pins),
+                pool.map(lambda path: file_digest(folder / path) if path in found else "", pins),
                 strict=True,
             )
         )
@@ -145,6 +145,7 @@ def _check(folder: Path, pins: dict[str, str]) -> None:
         )
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 _SAME_START = 2.0  # seconds; the boot time, which start times are counted from, moves when the machine's clock is corrected
 _POLL = 0.05
+_LARGEST_OUTPUT = (
+    10 * 1024 * 1024
+)  # bytes that a start still appends to; more are set aside, and what was aside goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ def start_process(
 
     In its own session, Ctrl-C in a terminal reaches who started it and not the process, so that a stack can be stopped in order.
     """
+    if output.exists() and output.stat().st_size > _LARGEST_OUTPUT:
+        output.replace(output.with_name(f"{output.name}.1"))
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "ab") as file:
         return subprocess.Popen(
@@ -56,6 +61,11 @@ def start_process(
             start_new_session=True,
             umask=0o077,
         )
+
+
+def how_it_ended(status: int) -> str:
+    """A process's end in words, from its exit status as `subprocess` gives it."""
+    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def is_alive(record: ProcessRecord) -> bool:
