@@ -20,6 +20,7 @@ from memfold.streams.outcomes import Outcome
 
 _AGAIN = 0.1
 _GRAPH_PATIENCE = 10.0
+_LONG = aiohttp.ClientTimeout(total=600)
 
 
 class ViewClient:
@@ -113,6 +114,28 @@ class ViewClient:
             except (aiohttp.ClientError, TimeoutError):
                 found.append({"pid": address.pid, "roles": list(address.roles), "answers": False})
         return found
+
+    async def digests(self) -> dict[tuple[str, int], tuple[int, str]]:
+        """(offset, digest) of each (projection, partition) that a living worker owns."""
+        found: dict[tuple[str, int], tuple[int, str]] = {}
+        for address in addresses(self._home):
+            async with self._open().get(f"{address.url}/v1/digests", timeout=_LONG) as response:
+                response.raise_for_status()
+                for projection, shards in (await response.json()).items():
+                    for partition, (offset, digest) in shards.items():
+                        found[projection, int(partition)] = (offset, digest)
+        return found
+
+    async def switch(self, projection: str, generation: str) -> None:
+        """Have the worker that runs a projection go over to a generation. Raises ViewUnreachable."""
+        for address in addresses(self._home):
+            if projection in address.roles:
+                url = f"{address.url}/v1/generation/{projection}/{generation}"
+                async with self._open().post(url, timeout=_LONG) as response:
+                    if response.status != 200:
+                        raise ViewUnreachable(
+                            f"the worker {address.pid} did not go over: {await response.text()}"
+                        )
 
     async def close(self) -> None:
         if self._session is not None:

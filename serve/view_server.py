@@ -33,6 +33,13 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
+Digests = Callable[[], Awaitable[dict[str, dict[int, tuple[int, str]]]]]
+"""{projection: {partition: (offset, digest)}} of the shards that this process owns."""
+
+Switch = Callable[[str, str], Awaitable[bool]]
+"""Go over to a generation of a projection; False when this process does not run it."""
+
+
 @dataclass(slots=True)
 class View:
     """What one worker process can answer."""
@@ -41,6 +48,8 @@ class View:
     outcomes: Outcomes | None = None
     look_up: LookUp | None = None
     relations: RelationGraph | None = None
+    digests: Digests | None = None
+    switch: Switch | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,11 +100,23 @@ def view_application(view: View, token: str) -> web.Application:
         body = msgspec.json.encode({"positions": positions, "quarantined": view.quarantined})
         return web.Response(body=body, content_type="application/json")
 
+    async def digests(_request: web.Request) -> web.Response:
+        found = await view.digests() if view.digests else {}
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def switch(request: web.Request) -> web.Response:
+        projection, generation = request.match_info["projection"], request.match_info["generation"]
+        if view.switch is None or not await view.switch(projection, generation):
+            raise web.HTTPMisdirectedRequest(text=f"this worker does not run {projection}")
+        return web.Response()
+
     application = web.Application(middlewares=[authorised])
     application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
     application.router.add_post("/v1/relations", relations)
     application.router.add_get("/v1/status", status)
+    application.router.add_get("/v1/digests", digests)
+    application.router.add_post("/v1/generation/{projection}/{generation}", switch)
     return application
 
 

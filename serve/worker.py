@@ -14,10 +14,11 @@ from aiohttp import web
 from memfold.memory.deciding import Models
 from memfold.memory.errors import InvalidInput
 from memfold.projections.archive import ArchiveShard
+from memfold.projections.base import Shard
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
-from memfold.projections.vector import VectorShard
 from memfold.providers.presets import models_from
+from memfold.replay.build import open_shard
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.serve.parts import Parts
@@ -32,6 +33,7 @@ from memfold.streams.processor import Processor
 from memfold.streams.progress import Progress
 from memfold.streams.projecting import ShardSink
 from memfold.streams.quarantine import Quarantine
+from memfold.streams.switching import switch
 from memfold.streams.writer import LogWriter
 
 ROLES = ("decide", "vector", "graph", "archive")
@@ -53,6 +55,9 @@ class Worker:
         self.roles = checked_roles(roles)
         self._parts, self._member = parts, member
         self._progress = {role: Progress() for role in self.roles}
+        generations = {"vector": parts.vectors, "graph": parts.graphs}
+        self._generations = {role: generations[role] for role in self.roles if role in generations}
+        self._sinks: dict[str, dict[int, ShardSink]] = {role: {} for role in self._generations}
         self._graphs: dict[int, GraphShard] = {}
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
@@ -74,25 +79,11 @@ class Worker:
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
         state = self._parts.settings.folder / "run"
         common = (self._parts.connection, state, self._member)
-        progress = self._progress[role]
-        keys = self._parts.keys
         if role == "decide":
             room = self._room(writer, quarantine)
             return Processor(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common)
-        if role == "vector":
-            return Processor(
-                role,
-                [EVENTS],
-                lambda _, p: ShardSink(role, p, self._vector_shard, keys, quarantine, progress),
-                *common,
-            )
-        if role == "graph":
-            return Processor(
-                role,
-                [EVENTS],
-                lambda _, p: ShardSink(role, p, self._graph_shard, keys, quarantine, progress),
-                *common,
-            )
+        if role in self._generations:
+            return Processor(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common)
         return Processor(role, [COMMANDS, EVENTS], self._archive_sink, *common, linger=LINGER)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
@@ -108,15 +99,38 @@ class Worker:
         self._ledgers[partition] = Ledger(self._parts.settings.folder / "ledger" / f"p{partition:04d}.db")
         return self._ledgers[partition]
 
-    def _vector_shard(self, partition: int) -> VectorShard:
-        generation = self._parts.vectors.served()
-        dimensions = self._parts.settings.models.dimensions()
-        return VectorShard(self._parts.vectors.shard_path(generation, partition), partition, dimensions)
+    def _shard_sink(self, role: str, partition: int, quarantine: Quarantine) -> ShardSink:
+        def open_served(partition: int) -> Shard:
+            return self._open_shard(role, self._generations[role].served(), partition)
 
-    def _graph_shard(self, partition: int) -> GraphShard:
-        path = self._parts.graphs.shard_path(self._parts.graphs.served(), partition)
-        self._graphs[partition] = GraphShard(path, partition)
-        return self._graphs[partition]
+        sink = ShardSink(role, partition, open_served, self._parts.keys, quarantine, self._progress[role])
+        self._sinks[role][partition] = sink
+        return sink
+
+    def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
+        path = self._generations[role].shard_path(generation, partition)
+        shard = open_shard(role, path, partition, self._parts.settings.models.dimensions())
+        if isinstance(shard, GraphShard):
+            self._graphs[partition] = shard
+        return shard
+
+    async def _digests(self) -> dict[str, dict[int, tuple[int, str]]]:
+        return {
+            role: {partition: await asyncio.to_thread(sink.digest) for partition, sink in sinks.items()}
+            for role, sinks in self._sinks.items()
+        }
+
+    async def _switch(self, role: str, generation: str) -> bool:
+        if role not in self._sinks:
+            return False
+        generations = self._generations[role]
+        await switch(
+            self._sinks[role],
+            lambda partition: self._open_shard(role, generation, partition),
+            self._parts.reader,
+            lambda: generations.serve(generation),
+        )
+        return True
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
@@ -139,6 +153,8 @@ class Worker:
             self._outcomes if "decide" in self.roles else None,
             self._look_up if "decide" in self.roles else None,
             OxigraphRelations(self._graphs) if "graph" in self.roles else None,
+            self._digests,
+            self._switch,
             quarantine.counts,
         )
         runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
@@ -152,16 +168,20 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or a processor fails; raises what it failed with."""
-        stopping = asyncio.create_task(stop.wait())
+        stopping = asyncio.ensure_future(_set(stop))
         failures = [processor.failed for processor in self.processors]
         done, _ = await asyncio.wait([stopping, *failures], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        for future in done - {stopping}:
+        for future in done:
             future.result()
 
     async def stop(self) -> None:
         """The view first, then the processors, then the writer: nothing that is acknowledged is left behind."""
         await self._closing.aclose()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def run_worker(parts: Parts, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from memfold.projections.base import Position, Shard, fenced
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
+from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event, LogRecord
 from memfold.streams.progress import Progress
 from memfold.streams.quarantine import Quarantine
+from memfold.streams.reader import LogReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class ShardSink:
         )
         self._shard: Shard | None = None
         self._position = Position()
+        self.turn = asyncio.Lock()
+        """Held while records are processed; whoever holds it sees the shard stand still."""
         # Held while a thread works on the shard: a cancelled follower must not close it under the thread's feet.
         self._busy = threading.Lock()
 
@@ -90,8 +94,30 @@ class ShardSink:
         batch = await asyncio.to_thread(open_batch, records, self._keys)
         for record, reason in batch.unreadable:
             await self._quarantine.put(record, self._role, reason)
-        self._position = await asyncio.to_thread(self._fold, records, batch)
+        async with self.turn:
+            self._position = await asyncio.to_thread(self._fold, records, batch)
         self._progress.advance(self._partition, self._position.offset)
+
+    def caught_up(self, shard: Shard, reader: LogReader) -> Shard:
+        """Bring a shard of another generation to where this one stands. To be called with `turn` held."""
+        position = shard.position()
+        for records in reader.read(EVENTS, self._partition, position.offset + 1, self._position.offset + 1):
+            position = fold_batch(shard, position, records, open_batch(records, self._keys))
+        return shard
+
+    def swap(self, shard: Shard) -> None:
+        """Go on with a shard that stands at the same position. To be called with `turn` held."""
+        with self._busy:
+            old, self._shard = self._shard, shard
+            self._position = shard.position()
+            if old is not None:
+                old.close()
+
+    def digest(self) -> tuple[int, str]:
+        """(position, digest) of the shard as it stands."""
+        with self._busy:
+            assert self._shard is not None
+            return self._position.offset, self._shard.digest()
 
     def _fold(self, records: Sequence[LogRecord], batch: OpenedBatch) -> Position:
         with self._busy:

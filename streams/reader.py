@@ -6,7 +6,7 @@ flipped bit silently otherwise; an offset that is gone is an error, because its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -39,14 +39,19 @@ class LogReader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset there is, offset that the next record will get). Raises BrokerUnreachable."""
+        return self.all_bounds([(topic, partition)])[topic, partition]
+
+    def all_bounds(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+        """`bounds` of several partitions over one connection."""
         consumer = self._consumer()
         try:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            return {
+                each: consumer.get_watermark_offsets(TopicPartition(*each), timeout=10) for each in wanted
+            }
         except KafkaException as failure:
             raise self._unreachable(failure) from failure
         finally:
             consumer.close()
-        return low, high
 
     def read(
         self, topic: str, partition: int, start: int, end: int, batch: int = BATCH

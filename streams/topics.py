@@ -28,7 +28,7 @@ _REQUIRED = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(MAX_RECORD),
 }
-TIMEOUT = 10.0
+TIMEOUT = 8.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from memfold.memory.errors import NotWritten, WriteUnknown
 from memfold.streams.connection import Connection
-from memfold.streams.topics import MAX_RECORD, unreachable
+from memfold.streams.topics import MAX_RECORD
 
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -29,7 +29,6 @@ class LogWriter:
     """
 
     def __init__(self, connection: Connection, linger_ms: int = 0, timeout_seconds: float = 10.0) -> None:
-        self._connection = connection
         settings = connection.librdkafka(
             acks="all",
             enable_idempotence=True,
@@ -49,13 +48,6 @@ class LogWriter:
     def _poll(self) -> None:
         while not self._closed.is_set():
             self._producer.poll(0.1)
-
-    def connect(self, timeout: float = 8.0) -> None:
-        """Raises BrokerUnreachable. Called before a first write, so that a broker that is not there is told from one that left."""
-        try:
-            self._producer.list_topics(timeout=timeout)
-        except KafkaException as failure:
-            raise unreachable(self._connection, failure) from failure
 
     async def append(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[int]:
         """Append (key, value) pairs in order; the offset of each. All of them are awaited before an error is raised.

@@ -1,0 +1,37 @@
+# Every recipe is one line; what it does lives in the file that it names.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test lint types imports check docs bench soak clean
+
+demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker, no Java installed by hand.
+	@$(BIN)/python examples/demo.py
+
+test: .venv/.dev  ## The whole test suite, against a real Kafka.
+	@$(BIN)/python -m pytest -q
+
+lint: .venv/.dev
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: .venv/.dev
+	@$(BIN)/mypy && $(BIN)/pyright
+
+imports: .venv/.dev  ## Upper rooms import lower ones only.
+	@cd typings && ../$(BIN)/lint-imports --config ../.importlinter
+
+check: lint types imports test
+
+docs: .venv/.dev  ## Write the generated references anew; the tests fail where they are stale.
+	@$(BIN)/python docs/generate.py
+
+bench: .venv/.dev  ## A table, and JSON in benchmarks/results/.
+	@$(BIN)/python benchmarks/run.py
+
+.venv/.embedded: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[embedded]' | grep --line-buffered -E '^(Downloading|Installing|Successfully)' | cut -c1-110 && touch $@
+
+.venv/.dev: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[embedded,dev]' && touch $@ .venv/.embedded
+
+clean:
+	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

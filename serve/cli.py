@@ -1,0 +1,44 @@
+"""The command line: `memfold`. Its verbs live beside this file, one family a file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+from rich.console import Console
+
+from memfold.memory.errors import MemfoldError
+from memfold.serve import cli_memory, cli_replay, cli_stack
+
+app = typer.Typer(
+    name="memfold",
+    help="Memory for AI agents as a fold over an immutable log.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+cli_stack.register(app)
+cli_memory.register(app)
+app.add_typer(
+    cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
+)
+
+
+def main() -> None:
+    """Run the command line; memfold's own errors are one message and exit status 1."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
+    for noisy in ("faust", "mode", "aiokafka", "httpx", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        app()
+    except MemfoldError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {type(error).__name__}:", end=" ")
+        Console(stderr=True).print(str(error), markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

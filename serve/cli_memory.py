@@ -1,0 +1,211 @@
+"""`memfold add|search|get|list|update|delete|history`: the verbs of Memory, for daily use."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from memfold.memory.errors import InvalidInput
+from memfold.serve.cli_options import (
+    Agent,
+    Bootstrap,
+    Home,
+    Json,
+    Run,
+    User,
+    console,
+    print_json,
+    print_relations,
+    print_rows,
+)
+from memfold.synchronous import Memory
+
+Words = Annotated[list[str], typer.Argument(help="The text.")]
+MemoryId = Annotated[str, typer.Argument(help="A memory's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    for name, verb in (
+        ("add", add),
+        ("search", search),
+        ("get", get),
+        ("list", list_all),
+        ("update", update),
+        ("delete", delete),
+        ("history", history),
+    ):
+        app.command(name)(verb)
+
+
+def _metadata(text: str | None) -> Mapping[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError as wrong:
+        raise InvalidInput(
+            f'--metadata is no JSON: {wrong}; write for example \'{{"topic": "work"}}\''
+        ) from None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"--metadata must be a JSON object, not {text}")
+    return found
+
+
+def add(
+    text: Words,
+    user: User = None,
+    agent: Agent = None,
+    run: Run = None,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object.")] = None,
+    infer: Annotated[bool, typer.Option(help="Find facts; --no-infer keeps the text as it is.")] = True,
+    wait: Annotated[bool, typer.Option(help="--no-wait prints the receipt at once.")] = True,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: a repeat counts once.")] = None,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Remember what was said."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        done = memory.add(
+            " ".join(text),
+            user_id=user,
+            agent_id=agent,
+            run_id=run,
+            metadata=_metadata(metadata),
+            infer=infer,
+            wait=wait,
+            idempotency_key=key,
+        )
+    _print_written(done, as_json)
+
+
+def _print_written(done: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+        return
+    rows: list[list[object]] = [
+        [r["event"], r["memory"], r.get("previous_memory"), r["id"]] for r in done["results"]
+    ]
+    print_rows("memories", ["event", "memory", "before", "id"], rows)
+    print_relations(done["relations"])
+    if done.get("ended_relations"):
+        print_relations(done["ended_relations"], "relations that ended")
+    if "degraded" in done:
+        console.print(f"kept as it was said, because a model failed: {done['degraded']}", markup=False)
+    receipt = done["receipt"]
+    console.print(
+        f"receipt: command {receipt['command_id']} at memfold.commands/{receipt['partition']}@{receipt['offset']}",
+        highlight=False,
+    )
+
+
+def search(
+    text: Words,
+    user: User = None,
+    agent: Agent = None,
+    run: Run = None,
+    limit: Annotated[int, typer.Option(help="At most so many memories.")] = 5,
+    threshold: Annotated[float, typer.Option(help="Least cosine.")] = 0.1,
+    relationship: Annotated[
+        str | None, typer.Option(help="Only evidence of this relation, e.g. WORKS_AT.")
+    ] = None,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Find memories by meaning, and the relations that belong to them."""
+    filters = {"relationship": relationship} if relationship else None
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        found = memory.search(
+            " ".join(text),
+            user_id=user,
+            agent_id=agent,
+            run_id=run,
+            limit=limit,
+            threshold=threshold,
+            filters=filters,
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows: list[list[object]] = [[f"{r['score']:.3f}", r["memory"], r["id"]] for r in found["results"]]
+    print_rows("memories", ["score", "memory", "id"], rows)
+    print_relations(found["relations"])
+
+
+def get(
+    memory_id: MemoryId, home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False
+) -> None:
+    """Show one memory."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        found = memory.get(memory_id)
+    if as_json:
+        print_json(found)
+    elif found is None:
+        console.print(
+            f"there is no memory {memory_id}, or it was deleted; `memfold history` shows its past",
+            highlight=False,
+        )
+        raise typer.Exit(1)
+    else:
+        print_rows("memory", ["field", "value"], [[name, value] for name, value in found.items()])
+
+
+def list_all(
+    user: User = None,
+    agent: Agent = None,
+    run: Run = None,
+    limit: Annotated[int, typer.Option(help="At most so many memories.")] = 100,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """List the memories of a user, agent or run, oldest first."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        found = memory.get_all(user_id=user, agent_id=agent, run_id=run, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows: list[list[object]] = [[r["updated_at"][:19], r["memory"], r["id"]] for r in found["results"]]
+    print_rows("memories", ["since", "memory", "id"], rows)
+    print_relations(found["relations"])
+
+
+def update(
+    memory_id: MemoryId,
+    text: Words,
+    metadata: Annotated[str | None, typer.Option(help="A JSON object; replaces the present one.")] = None,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """Give a memory a new text; the old one stays in its history."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        done = memory.update(memory_id, " ".join(text), metadata=_metadata(metadata))
+    _print_written(done, as_json)
+
+
+def delete(
+    memory_id: MemoryId, home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False
+) -> None:
+    """Take a memory out of view; its history stays."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        done = memory.delete(memory_id)
+    _print_written(done, as_json)
+
+
+def history(
+    memory_id: MemoryId, home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False
+) -> None:
+    """Every version of a memory: what it said, what it says, when, and from which command."""
+    with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
+        found = memory.history(memory_id)
+    if as_json:
+        print_json(found)
+        return
+    rows: list[list[object]] = [
+        [v["version"], v["event"], v["old_memory"], v["new_memory"], v["updated_at"], v["command_id"]]
+        for v in found
+    ]
+    print_rows("history", ["version", "event", "old", "new", "when", "command"], rows)

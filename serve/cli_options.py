@@ -1,0 +1,50 @@
+"""Options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+console = Console()
+
+Home = Annotated[
+    str | None, typer.Option("--home", help="Home directory; default MEMFOLD_HOME or ~/.memfold.")
+]
+Bootstrap = Annotated[
+    str | None,
+    typer.Option("--bootstrap-servers", help="An existing Kafka, host:port. No broker is started then."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+User = Annotated[str | None, typer.Option("--user", help="user_id of the memories.")]
+Agent = Annotated[str | None, typer.Option("--agent", help="agent_id of the memories.")]
+Run = Annotated[str | None, typer.Option("--run", help="run_id of the memories.")]
+
+
+def print_json(value: Any) -> None:
+    """JSON for other programs: one document on standard output, no colours."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_rows(title: str, columns: list[str], rows: list[list[object]]) -> None:
+    """A table, or a line that says that there is nothing."""
+    if not rows:
+        console.print(f"{title}: none", highlight=False)
+        return
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(table)
+
+
+def print_relations(relations: list[dict[str, Any]], title: str = "relations") -> None:
+    rows: list[list[object]] = [
+        [f"{r['source']} ({r['source_type']})", r["relationship"], f"{r['target']} ({r['target_type']})"]
+        for r in relations
+    ]
+    print_rows(title, ["from", "relation", "to"], rows)

@@ -1,0 +1,125 @@
+"""`memfold up|down|status|doctor|worker|config`: the processes of a stack."""
+
+import asyncio
+import os
+import subprocess
+from typing import Annotated, Any
+
+import typer
+
+from memfold.infra.processes import stop_process
+from memfold.infra.ready import announce_ready
+from memfold.infra.stack_file import running_stack as stack_of
+from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
+from memfold.serve.doctor import examine
+from memfold.serve.embedded import start_up, wait_ready
+from memfold.serve.parts import Parts
+from memfold.serve.running import run_stack, status_now
+from memfold.serve.settings import Settings, settings_from
+from memfold.serve.worker import checked_roles, run_worker
+
+_STOP_DEADLINE = 40.0
+
+
+def register(app: typer.Typer) -> None:
+    for verb in (up, down, status, doctor, worker, config):
+        app.command()(verb)
+
+
+def up(
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it runs; stop it with `memfold down`.")] = False,
+    separate: Annotated[bool, typer.Option(help="One process for each worker instead of one for all.")] = False,
+    plain: Annotated[bool, typer.Option(help="No live status line.")] = False,
+    parent_pipe: Annotated[bool, typer.Option(hidden=True)] = False,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+) -> None:
+    """Run the broker and the workers until Ctrl-C; what dies is started again."""
+    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
+    if not detach:
+        asyncio.run(run_stack(settings, separate, 0 if parent_pipe else None, plain))
+        return
+    with console.status("starting (the first start on a machine fetches Kafka, 45 MB)"):
+        process = start_up(settings, ["--separate"] if separate else [], subprocess.DEVNULL)
+        stack = wait_ready(settings.folder, process)
+    console.print(f"running in {settings.folder}, Kafka at {stack.bootstrap_servers}; `memfold down` stops it", highlight=False)
+
+
+def down(home: Home = None) -> None:
+    """Stop the stack of this home: workers first, then the broker."""
+    settings = settings_from(home=home)
+    stack = stack_of(settings.folder)
+    if stack is None:
+        console.print(f"nothing runs in {settings.folder}", highlight=False)
+        return
+    stop_process(stack.supervisor, _STOP_DEADLINE)
+    console.print(f"stopped what ran in {settings.folder}", highlight=False)
+
+
+def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:
+    """Processes, topics, positions, lag and generations."""
+    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
+    found = asyncio.run(status_now(settings))
+    if as_json:
+        print_json(found)
+        return
+    processes = [[p["role"], p["state"], p["pid"], p["restarts"]] for p in found["processes"]]
+    print_rows("processes", ["role", "state", "pid", "restarts"], processes)
+    topics = [[name, t["partitions"], t["records"]] for name, t in found["topics"].items()]
+    print_rows("topics", ["topic", "partitions", "records"], topics)
+    roles = [[r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]]
+    print_rows("roles", ["role", "runs", "lag", "generation"], roles)
+    console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
+
+
+def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:
+    """Check what memfold needs on this machine; exit status 1 where something is missing."""
+    checks = examine(settings_from(home=home, bootstrap_servers=bootstrap_servers))
+    if as_json:
+        print_json([{"check": c.name, "ok": c.ok, "found": c.found} for c in checks])
+    else:
+        print_rows("doctor", ["", "check", "found"], [["ok" if c.ok else "FAILS", c.name, c.found] for c in checks])
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+def worker(
+    roles: Annotated[list[str] | None, typer.Argument(help="decide, vector, graph, archive; all if left out.")] = None,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+) -> None:
+    """Run processors in this process, against a Kafka that is there."""
+    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
+    checked = checked_roles(roles or [])
+    # The supervisor names each worker; a static group member that comes back keeps its partitions.
+    member = os.environ.get("MEMFOLD_ROLE", "")
+
+    def ready() -> None:
+        if member:
+            announce_ready(settings.folder, member)
+        else:
+            console.print(f"following as {', '.join(checked)}; Ctrl-C stops", highlight=False)
+
+    asyncio.run(_work(settings, checked, member, ready))
+
+
+async def _work(settings: Settings, roles: tuple[str, ...], member: str, ready: Any) -> None:
+    stack = stack_of(settings.folder)
+    bootstrap_servers = settings.bootstrap_servers or (stack.bootstrap_servers if stack else None)
+    parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+    await run_worker(parts, roles, member, ready)
+
+
+def config(home: Home = None, as_json: Json = False) -> None:
+    """Every setting, its value and the variable that sets it."""
+    settings = settings_from(home=home)
+    values = settings.model_dump(mode="json")
+    if as_json:
+        print_json(values)
+        return
+    rows: list[list[object]] = []
+    for name, field in Settings.model_fields.items():
+        rows.append([f"MEMFOLD_{name.upper()}", values[name], field.description])
+    print_rows(f"settings ({settings.folder})", ["variable", "value", "what for"], rows)
+
+

@@ -1,0 +1,105 @@
+"""`memfold doctor`: what memfold needs, looked at one by one, each with what to do where it is missing."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from memfold.infra.java import find_java
+from memfold.memory.errors import MemfoldError
+from memfold.schemas.keystore import KeyStore
+from memfold.serve.embedded import running_stack
+from memfold.serve.settings import Settings
+from memfold.streams.topics import ensure_topics
+
+_LEAST_FREE = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what was found or what to do."""
+
+    name: str
+    ok: bool
+    found: str
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Every check, in the order in which a start needs them. Nothing is started and nothing is changed."""
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("Python 3.11 or newer", _python),
+        ("home is private", _home),
+        ("1 GB of free disk", _disk),
+        ("key store opens", _keys),
+        ("Java 17 or newer", _java),
+        ("models are the pinned ones", _models),
+        ("Kafka answers and keeps history", _kafka),
+    ]
+    return [_checked(name, check, settings) for name, check in checks]
+
+
+def _checked(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
+    try:
+        return Check(name, True, check(settings))
+    except MemfoldError as problem:
+        return Check(name, False, str(problem))
+
+
+class Unhealthy(MemfoldError, RuntimeError):
+    """A check failed. Do: what its message says."""
+
+
+def _python(_settings: Settings) -> str:
+    if sys.version_info < (3, 11):
+        raise Unhealthy(f"Python {platform.python_version()}; install 3.11 or newer")
+    return platform.python_version()
+
+
+def _home(settings: Settings) -> str:
+    home = settings.folder
+    if not home.exists():
+        return f"{home} is made at the first start"
+    mode = stat.S_IMODE(home.stat().st_mode)
+    if mode & 0o077:
+        raise Unhealthy(f"{home} can be read by others (mode {mode:o}); `chmod 700` it")
+    return str(home)
+
+
+def _disk(settings: Settings) -> str:
+    place = settings.folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < _LEAST_FREE:
+        raise Unhealthy(f"{free / 1e9:.1f} GB free at {place}; a full disk stops the broker")
+    return f"{free / 1e9:.0f} GB free"
+
+
+def _keys(settings: Settings) -> str:
+    path = settings.folder / "keys.db"
+    if not path.exists():
+        return f"{path} is made at the first start"
+    KeyStore(path, settings.key_encrypting_key()).close()
+    return str(path)
+
+
+def _java(settings: Settings) -> str:
+    if settings.bootstrap_servers:
+        return "not needed: Kafka is elsewhere"
+    return str(find_java())
+
+
+def _models(settings: Settings) -> str:
+    return settings.models.described()
+
+
+def _kafka(settings: Settings) -> str:
+    bootstrap_servers = running_stack(settings) or settings.bootstrap_servers
+    if bootstrap_servers is None:
+        return "no stack runs in this home; `memfold up` starts one"
+    partitions = ensure_topics(settings.connection(bootstrap_servers), settings.topic_plan())
+    return f"{bootstrap_servers}, {partitions} partitions"

@@ -1,0 +1,99 @@
+"""Rebuild and verify against a live deployment: the workers that own the shards are asked, or the files are opened directly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from memfold.memory.errors import InvalidInput
+from memfold.projections.generations import Generations
+from memfold.replay.build import PROJECTIONS, SOURCES, BuiltShard, Origin, open_shard
+from memfold.replay.rebuild import Compared, Rebuilt, rebuild, verify
+from memfold.serve.embedded import running_stack
+from memfold.serve.parts import Parts
+from memfold.serve.settings import Settings
+from memfold.serve.view_address import addresses
+from memfold.serve.view_client import ViewClient
+
+Served = dict[tuple[str, int], tuple[int, str]]
+
+
+def rebuild_served(
+    settings: Settings, projections: Sequence[str], source: str, done: Callable[[BuiltShard], None]
+) -> list[Rebuilt]:
+    """Rebuild, then have whoever runs the projections go over to the new generation."""
+    _checked(projections, PROJECTIONS, "projection")
+    partitions, origin = _origin(settings, source)
+    generations = _generations(settings, projections)
+
+    def switch(projection: str, generation: str) -> None:
+        if not asyncio.run(_switched_by_worker(settings, projection, generation)):
+            generations[projection].serve(generation)
+
+    return rebuild(generations, partitions, origin, switch, done)
+
+
+def verify_served(settings: Settings, source: str) -> list[Compared]:
+    """Digests of what is served beside digests of a fold of the log to the same offsets."""
+    partitions, origin = _origin(settings, source)
+    generations = _generations(settings, PROJECTIONS)
+    served = asyncio.run(_digests_of_workers(settings)) or digests_on_disk(settings, partitions)
+    return verify(generations, served, origin)
+
+
+def digests_on_disk(settings: Settings, partitions: int) -> Served:
+    """Digests of the served shards, opened here: no worker may be running. Raises ShardLocked."""
+    found: Served = {}
+    for name, each in _generations(settings, PROJECTIONS).items():
+        for partition in range(partitions):
+            path = each.shard_path(each.served(), partition)
+            shard = open_shard(name, path, partition, settings.models.dimensions())
+            try:
+                found[name, partition] = (shard.position().offset, shard.digest())
+            finally:
+                shard.close()
+    return found
+
+
+def _origin(settings: Settings, source: str) -> tuple[int, Origin]:
+    _checked([source], SOURCES, "source")
+    bootstrap_servers = running_stack(settings) or settings.bootstrap_servers
+    connection = settings.connection(bootstrap_servers) if bootstrap_servers and source == "kafka" else None
+    partitions = settings.partitions
+    if bootstrap_servers or source == "kafka":
+        parts = Parts.open(settings, bootstrap_servers)
+        partitions = parts.partitions
+        asyncio.run(parts.close())
+    return partitions, Origin(
+        settings.folder, settings.key_encrypting_key(), settings.models.dimensions(), connection
+    )
+
+
+def _generations(settings: Settings, names: Sequence[str]) -> dict[str, Generations]:
+    return {name: Generations(settings.folder / "projections", name) for name in names}
+
+
+def _checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
+    for value in values:
+        if value not in known:
+            raise InvalidInput(f"there is no {what} {value!r}; it is one of {', '.join(known)}")
+
+
+async def _digests_of_workers(settings: Settings) -> Served:
+    views = ViewClient(settings.folder, settings.view_token())
+    try:
+        return await views.digests()
+    finally:
+        await views.close()
+
+
+async def _switched_by_worker(settings: Settings, projection: str, generation: str) -> bool:
+    """False when no living worker runs the projection."""
+    if not any(projection in address.roles for address in addresses(settings.folder)):
+        return False
+    views = ViewClient(settings.folder, settings.view_token())
+    try:
+        await views.switch(projection, generation)
+    finally:
+        await views.close()
+    return True

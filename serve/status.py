@@ -1,0 +1,72 @@
+"""What runs and how far it has come: processes, topics, positions, lag, generations."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from memfold.infra.stack_file import running_stack
+from memfold.projections.generations import Generations
+from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.serve.settings import Settings
+from memfold.serve.view_client import ViewClient
+from memfold.streams.reader import LogReader
+
+Status = dict[str, Any]
+_READS = {"decide": COMMANDS, "vector": EVENTS, "graph": EVENTS, "archive": EVENTS}
+
+
+def processes_of(settings: Settings) -> list[dict[str, Any]]:
+    """The recorded processes of the running stack, its supervisor first; empty where none runs."""
+    stack = running_stack(settings.folder)
+    if stack is None:
+        return []
+    found: list[dict[str, Any]] = [
+        {"role": "supervisor", "pid": stack.supervisor.pid, "state": "ready", "restarts": 0}
+    ]
+    for process in stack.processes:
+        found.append(
+            {
+                "role": process.role,
+                "pid": process.pid,
+                "state": process.state.value,
+                "restarts": process.restarts,
+                "last_end": process.last_end,
+            }
+        )
+    return found
+
+
+async def status_of(
+    settings: Settings, views: ViewClient, reader: LogReader, partitions: int, bootstrap_servers: str
+) -> Status:
+    """Everything that `memfold status --json` prints. Raises BrokerUnreachable."""
+    wanted = [(topic, partition) for topic in (COMMANDS, EVENTS) for partition in range(partitions)]
+    bounds, workers = await asyncio.gather(asyncio.to_thread(reader.all_bounds, wanted), views.status())
+    ends = {
+        topic: [bounds[topic, partition][1] for partition in range(partitions)]
+        for topic in (COMMANDS, EVENTS)
+    }
+    return {
+        "home": str(settings.folder),
+        "bootstrap_servers": bootstrap_servers,
+        "processes": processes_of(settings),
+        "topics": {
+            topic: {"partitions": partitions, "ends": ends[topic], "records": sum(ends[topic])}
+            for topic in ends
+        },
+        "roles": [_role(settings, role, workers, ends[topic]) for role, topic in _READS.items()],
+        "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
+    }
+
+
+def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: list[int]) -> Status:
+    positions: dict[int, int] = {}
+    for worker in workers:
+        for partition, offset in worker.get("positions", {}).get(role, {}).items():
+            positions[int(partition)] = max(offset, positions.get(int(partition), -1))
+    lag = [end - 1 - positions.get(partition, -1) for partition, end in enumerate(ends)]
+    found: Status = {"role": role, "running": bool(positions), "positions": positions, "lag": sum(lag)}
+    if role in ("vector", "graph"):
+        found["generation"] = Generations(settings.folder / "projections", role).served()
+    return found
