@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 import stat
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 
 from memfold.infra.java import find_java
 from memfold.memory.errors import MemfoldError
+from memfold.memory.facts import Utterances
+from memfold.providers.presets import OFFLINE, models_from
 from memfold.schemas.keystore import KeyStore
+from memfold.schemas.records import Item, Message
 from memfold.serve.embedded import running_stack
 from memfold.serve.settings import Settings
 from memfold.streams.topics import ensure_topics
@@ -94,7 +98,16 @@ def _java(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    return settings.models.described()
+    embedder, extractor, _ = models_from(settings.models)
+    if settings.models.llm_provider != OFFLINE or settings.models.embedder_provider != OFFLINE:
+        return f"embedder {embedder.model}; endpoints are first asked when they are needed"
+
+    async def use() -> None:
+        await embedder.embed(["hello"])
+        await extractor.extract(Utterances([Item([Message("user", "I like tea.")])], "doctor"))
+
+    asyncio.run(use())
+    return f"offline: {embedder.model}, {embedder.dimensions} dimensions"
 
 
 def _kafka(settings: Settings) -> str:

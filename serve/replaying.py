@@ -47,7 +47,7 @@ def digests_on_disk(settings: Settings, partitions: int) -> Served:
     for name, each in _generations(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
-            shard = open_shard(name, path, partition, settings.models.dimensions())
+            shard = open_shard(name, path, partition, settings.dimensions())
             try:
                 found[name, partition] = (shard.position().offset, shard.digest())
             finally:
@@ -65,7 +65,7 @@ def _origin(settings: Settings, source: str) -> tuple[int, Origin]:
         partitions = parts.partitions
         asyncio.run(parts.close())
     return partitions, Origin(
-        settings.folder, settings.key_encrypting_key(), settings.models.dimensions(), connection
+        settings.folder, settings.key_encrypting_key(), settings.dimensions(), connection
     )
 
 

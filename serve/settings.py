@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.memory.errors import InvalidInput
-from memfold.providers.presets import ModelSettings
+from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.streams.connection import Connection
 from memfold.streams.topics import TopicPlan
 
@@ -63,6 +63,10 @@ class Settings(BaseSettings):
         return Connection(
             bootstrap_servers=bootstrap_servers, **{name: getattr(self, name) for name in names}
         )
+
+    def dimensions(self) -> int:
+        """Of the embedder's vectors."""
+        return embedder_from(self.models).dimensions
 
     def topic_plan(self) -> TopicPlan:
         return TopicPlan(self.partitions, self.replication, self.min_insync)

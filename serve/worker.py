@@ -109,7 +109,7 @@ class Worker:
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
         path = self._generations[role].shard_path(generation, partition)
-        shard = open_shard(role, path, partition, self._parts.settings.models.dimensions())
+        shard = open_shard(role, path, partition, self._parts.settings.dimensions())
         if isinstance(shard, GraphShard):
             self._graphs[partition] = shard
         return shard
