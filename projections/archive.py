@@ -1,0 +1,135 @@
+"""The archive: every record of a topic's partition as Parquet, exact bytes, in segments named for their offsets.
+
+Small appends are gathered: an append takes in the newest segments while each is small and not much larger than what it is
+merged with, writes one file in their place, and removes them. So there are few small files (about one for each power of
+TAKEN_IN) and a record is written again a limited number of times. The cost, for appends of n records: every record is
+written about TAKEN_IN times for each power of TAKEN_IN between n and SMALL_ROWS, for n = 100 about 10 times, for SMALL_ROWS
+once. Where the removal is cut short by a crash, both the old and the new files stay; readers take the longer, and the next
+writer removes the rest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from memfold.memory.errors import MemfoldError, ShardLocked
+from memfold.projections.archive_errors import ArchiveGap
+from memfold.projections.archive_files import read_segment, sync_directory, write_segment
+from memfold.projections.archive_rows import table_of
+from memfold.projections.archive_segments import Segment, cover, segments, topic_directory
+from memfold.schemas.records import LogRecord
+
+SMALL_ROWS = 5_000
+SMALL_BYTES = 8 * 1024 * 1024
+TAKEN_IN = 8
+"""A segment is rewritten by an append that, with the segments after it, makes at least an eighth of it."""
+
+
+class ArchiveShard:
+    """The one writer of a partition's archive. Use from one thread at a time.
+
+    Raises ShardLocked when another process has it, ShardDamaged when offsets are missing.
+    """
+
+    def __init__(self, root: Path, topic: str, partition: int) -> None:
+        self._root, self._topic, self._partition = root, topic, partition
+        self._directory = topic_directory(root, topic)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._lock = self._locked()
+        try:
+            self._segments = self._recovered()
+        except (MemfoldError, OSError):
+            self.close()
+            raise
+
+    def _locked(self) -> int:
+        path = self._directory / f".{self._topic}-{self._partition:05d}.lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise ShardLocked(
+                f"another process archives {self._topic}/{self._partition} (it holds {path}); "
+                "stop that worker, or wait until it has gone"
+            ) from None
+        return lock
+
+    def _recovered(self) -> list[Segment]:
+        """The cover, after removing what a crash left beside it."""
+        for path in self._directory.glob(f".{self._topic}-{self._partition:05d}-*.parquet.tmp"):
+            path.unlink()
+        found = [s for s in segments(self._root, self._topic) if s.partition == self._partition]
+        chosen = cover(found)
+        leftovers = [segment for segment in found if segment not in chosen]
+        for whole in chosen:
+            if any(whole.first <= segment.last and segment.first <= whole.last for segment in leftovers):
+                # Nothing is removed before what replaces it has been read and is there to stay.
+                read_segment(whole)
+                sync_directory(self._directory)
+        for segment in leftovers:
+            segment.path.unlink()
+        return chosen
+
+    def position(self) -> int:
+        """Offset of the last archived record, -1 for none."""
+        return self._segments[-1].last if self._segments else -1
+
+    def append(self, records: Sequence[LogRecord]) -> None:
+        """Archive records; durable when it returns. Those at or below the position are there already and are ignored.
+
+        Raises ArchiveGap (nothing was written) and ArchiveNotWritten (see `position`; appending the same again is safe).
+        """
+        fresh = [record for record in records if record.offset > self.position()]
+        if not fresh:
+            return
+        self._check(fresh)
+        taken = self._to_take_in(len(fresh))
+        table = pa.concat_tables([*(read_segment(segment) for segment in taken), table_of(fresh)])
+        first = taken[0].first if taken else fresh[0].offset
+        whole = Segment(self._directory, self._topic, self._partition, first, fresh[-1].offset)
+        try:
+            write_segment(whole, table)
+        except OSError:
+            # The rename may have happened before the failure: what counts is what is there.
+            self._segments = self._recovered()
+            raise
+        self._segments[len(self._segments) - len(taken) :] = [whole]
+        for segment in taken:
+            segment.path.unlink()
+
+    def _check(self, fresh: Sequence[LogRecord]) -> None:
+        for expected, record in zip(itertools.count(self.position() + 1), fresh, strict=False):
+            if (record.topic, record.partition) != (self._topic, self._partition):
+                raise ArchiveGap(
+                    f"a record of {record.topic}/{record.partition} does not belong to the archive of "
+                    f"{self._topic}/{self._partition}"
+                )
+            if record.offset != expected:
+                raise ArchiveGap(
+                    f"{self._topic}/{self._partition}: offset {record.offset} came where {expected} follows; "
+                    f"nothing was archived, read the log again from {expected}"
+                )
+
+    def _to_take_in(self, rows: int) -> list[Segment]:
+        """The newest segments that are written again together with `rows` new ones, oldest first."""
+        taken: list[Segment] = []
+        for segment in reversed(self._segments):
+            small = segment.rows < SMALL_ROWS and segment.path.stat().st_size < SMALL_BYTES
+            if not small or segment.rows > TAKEN_IN * rows:
+                break
+            taken.append(segment)
+            rows += segment.rows
+        return taken[::-1]
+
+    def close(self) -> None:
+        """Let another writer in. Closing twice is allowed."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1

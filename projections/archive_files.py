@@ -1,0 +1,98 @@
+"""One segment file: written whole or not at all, and read with everything checked that the file itself can tell.
+
+Every page carries a checksum, so a flipped bit in data is found on reading; the offsets inside must be those of the name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from memfold.memory.errors import ShardDamaged
+from memfold.projections.archive_errors import ArchiveNotWritten
+from memfold.projections.archive_rows import REPEATED, SCHEMA
+from memfold.projections.archive_segments import Segment
+
+_GROUP_ROWS = 16_384
+_PAGE_BYTES = 64 * 1024
+"""Small pages: a query that wants one value decompresses 64 KB, and a flipped bit is located to that much."""
+
+
+def write_segment(segment: Segment, table: pa.Table) -> None:
+    """Write a table of SCHEMA under a segment's name: temporary name, fsync, rename, fsync of the directory.
+
+    Raises ArchiveNotWritten. Then there is no half-written file, but the whole one may stand there already.
+    """
+    temporary = temporary_path(segment)
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(
+                table,
+                file,
+                compression="zstd",
+                use_dictionary=REPEATED,  # pyright: ignore[reportArgumentType]
+                row_group_size=_GROUP_ROWS,
+                data_page_size=_PAGE_BYTES,
+                write_page_checksum=True,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(segment.path)
+        sync_directory(segment.directory)
+    except OSError as failure:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ArchiveNotWritten(
+            f"{segment} cannot be written: {failure}; nothing of it counts as archived, and appending it again is safe"
+        ) from failure
+
+
+def temporary_path(segment: Segment) -> Path:
+    """The name of a segment while it is written; no reader takes it for one."""
+    return segment.directory / f".{segment.path.name}.tmp"
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and removals in a directory survive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_segment(segment: Segment) -> pa.Table:
+    """A whole segment as a table of SCHEMA. Raises ShardDamaged, and FileNotFoundError when it is not there."""
+    batches = list(read_batches(segment, SCHEMA.names, segment.rows))
+    return pa.Table.from_batches(batches, schema=SCHEMA)
+
+
+def read_batches(segment: Segment, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a segment in batches of up to `size`. `columns` must hold `offset`. Raises as `read_segment`."""
+    expected = segment.first
+    try:
+        with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
+            if not file.schema_arrow.equals(SCHEMA):
+                raise ShardDamaged(
+                    f"{segment} has other columns than this memfold writes; a newer one wrote it"
+                )
+            for batch in file.iter_batches(size, columns=list(columns)):
+                offsets = batch.column("offset").to_numpy()
+                if not np.array_equal(offsets, np.arange(expected, expected + len(offsets))):
+                    raise ShardDamaged(f"{segment} does not hold the offsets from {expected} on in order")
+                expected += len(offsets)
+                yield batch
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as broken:
+        raise ShardDamaged(
+            f"{segment} cannot be read at or after offset {expected}: {broken}. Restore it from a copy"
+        ) from broken
+    if expected != segment.last + 1:
+        raise ShardDamaged(f"{segment} ends after offset {expected - 1}")
