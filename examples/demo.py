@@ -12,7 +12,7 @@ from rich.console import Console
 from memfold import Memory
 from memfold.infra.broker import Broker
 from memfold.serve.cli_options import print_relations, print_rows
-from memfold.serve.replaying import digests_on_disk, rebuild_served
+from memfold.serve.replaying import rebuild_served, standings_on_disk
 from memfold.serve.settings import settings_from
 
 console = Console(highlight=False)
@@ -27,31 +27,43 @@ def remember(home: Path) -> None:
     """What an assistant would do all day."""
     with Memory(home=home) as memory:
         say("1. Three things are said, and each becomes an event on Kafka")
-        for text in ("I met Sarah from Google", "I like coffee in the morning", "My sister Maria lives in Oslo"):
+        for text in (
+            "I met Sarah from Google",
+            "I like coffee in the morning",
+            "My sister Maria lives in Oslo",
+        ):
             done = memory.add(text, user_id="alex")
             print_rows(f'"{text}"', ["event", "memory"], [[r["event"], r["memory"]] for r in done["results"]])
             print_relations(done["relations"], "entities and relations")
         say("2. By meaning: what does alex drink?")
         found = memory.search("what does alex drink?", user_id="alex", limit=2)
-        print_rows("memories", ["score", "memory"], [[f"{r['score']:.3f}", r["memory"]] for r in found["results"]])
+        print_rows(
+            "memories", ["score", "memory"], [[f"{r['score']:.3f}", r["memory"]] for r in found["results"]]
+        )
         say("3. By relation: people who work at Google")
-        found = memory.search("people who work at Google", user_id="alex", filters={"relationship": "WORKS_AT"})
+        found = memory.search(
+            "people who work at Google", user_id="alex", filters={"relationship": "WORKS_AT"}
+        )
         print_relations(found["relations"])
         say("4. A change of mind is an update, and the past stays")
         done = memory.add("Actually, I prefer tea now", user_id="alex")
-        rows: list[list[object]] = [[r["event"], r.get("previous_memory"), r["memory"]] for r in done["results"]]
+        rows: list[list[object]] = [
+            [r["event"], r.get("previous_memory"), r["memory"]] for r in done["results"]
+        ]
         print_rows("decided", ["event", "before", "now"], rows)
         print_relations(done["relations"], "holds now")
         print_relations(done["ended_relations"], "has ended")
         history = memory.history(done["results"][0]["id"])
-        versions: list[list[object]] = [[v["version"], v["event"], v["old_memory"], v["new_memory"]] for v in history]
+        versions: list[list[object]] = [
+            [v["version"], v["event"], v["old_memory"], v["new_memory"]] for v in history
+        ]
         print_rows("history of that memory", ["version", "event", "old", "new"], versions)
 
 
 def lose_and_rebuild(home: Path) -> bool:
     """Delete both projections, fold the log again, compare digests."""
     settings = settings_from(home=home)
-    before = digests_on_disk(settings, settings.partitions)
+    before = standings_on_disk(settings, settings.partitions)
     say("5. Both projections are deleted")
     shutil.rmtree(home / "projections")
     console.print(f"{home / 'projections'} is gone; the log is not")
@@ -59,13 +71,18 @@ def lose_and_rebuild(home: Path) -> bool:
     with Broker(home) as broker:
         again = settings_from(home=home, bootstrap_servers=broker.bootstrap)
         rebuild_served(again, ["vector", "graph"], "kafka", lambda built: None)
-    after = digests_on_disk(settings, settings.partitions)
+    after = standings_on_disk(settings, settings.partitions)
     rows: list[list[object]] = [
-        [name, partition, digest[:20], after[name, partition][1][:20], "equal" if after[name, partition][1] == digest else "DIFFERS"]
-        for (name, partition), (_, digest) in before.items()
+        [
+            *shard,
+            one.digest[:24],
+            after[shard].digest[:24],
+            "equal" if one.digest == after[shard].digest else "DIFFERS",
+        ]
+        for shard, one in before.items()
     ]
     print_rows("digests", ["projection", "partition", "before", "rebuilt", ""], rows)
-    return {key: digest for key, (_, digest) in before.items()} == {key: digest for key, (_, digest) in after.items()}
+    return all(one.digest == after[shard].digest for shard, one in before.items())
 
 
 def main() -> None:

@@ -25,6 +25,13 @@ class Position(Struct, frozen=True):
     erased: int = 0
 
 
+class Standing(Struct, frozen=True):
+    """A shard as it stands: its position and the digest of its content."""
+
+    position: Position
+    digest: str
+
+
 class Shard(Protocol):
     """One partition of a fold. Promises that data and position change together or not at all, also under kill -9.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from memfold.projections.base import Standing
 from memfold.projections.generations import Generations
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build
 
@@ -72,15 +73,20 @@ def rebuild(
 
 def verify(
     generations: Mapping[str, Generations],
-    served: Mapping[tuple[str, int], tuple[int, str]],
+    served: Mapping[tuple[str, int], Standing],
     origin: Origin,
     done: Callable[[BuiltShard], None] = lambda built: None,
 ) -> list[Compared]:
-    """Compare what is served, {(projection, partition): (offset, digest)}, with a fold of the log to the same offsets."""
+    """Compare what is served, {(projection, partition): standing}, with a fold of the log to the same offsets."""
     aside = {name: each.create_next() for name, each in generations.items()}
     tasks = [
-        ShardTask(name, generations[name].shard_path(aside[name], partition), partition, offset + 1)
-        for (name, partition), (offset, _) in served.items()
+        ShardTask(
+            name,
+            generations[name].shard_path(aside[name], partition),
+            partition,
+            standing.position.offset + 1,
+        )
+        for (name, partition), standing in served.items()
     ]
     try:
         built = build(tasks, origin, done)
@@ -90,5 +96,5 @@ def verify(
     return [
         Compared(one.task.projection, one.task.partition, one.task.end - 1, digest, one.digest)
         for one in built
-        for digest in [served[one.task.projection, one.task.partition][1]]
+        for digest in [served[one.task.projection, one.task.partition].digest]
     ]

@@ -27,8 +27,12 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when it runs; stop it with `memfold down`.")] = False,
-    separate: Annotated[bool, typer.Option(help="One process for each worker instead of one for all.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when it runs; stop it with `memfold down`.")
+    ] = False,
+    separate: Annotated[
+        bool, typer.Option(help="One process for each worker instead of one for all.")
+    ] = False,
     plain: Annotated[bool, typer.Option(help="No live status line.")] = False,
     parent_pipe: Annotated[bool, typer.Option(hidden=True)] = False,
     home: Home = None,
@@ -42,7 +46,10 @@ def up(
     with console.status("starting (the first start on a machine fetches Kafka, 45 MB)"):
         process = start_up(settings, ["--separate"] if separate else [], subprocess.DEVNULL)
         stack = wait_ready(settings.folder, process)
-    console.print(f"running in {settings.folder}, Kafka at {stack.bootstrap_servers}; `memfold down` stops it", highlight=False)
+    console.print(
+        f"running in {settings.folder}, Kafka at {stack.bootstrap_servers}; `memfold down` stops it",
+        highlight=False,
+    )
 
 
 def down(home: Home = None) -> None:
@@ -67,7 +74,9 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     print_rows("processes", ["role", "state", "pid", "restarts"], processes)
     topics = [[name, t["partitions"], t["records"]] for name, t in found["topics"].items()]
     print_rows("topics", ["topic", "partitions", "records"], topics)
-    roles = [[r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]]
+    roles = [
+        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]
+    ]
     print_rows("roles", ["role", "runs", "lag", "generation"], roles)
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
@@ -78,13 +87,17 @@ def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     if as_json:
         print_json([{"check": c.name, "ok": c.ok, "found": c.found} for c in checks])
     else:
-        print_rows("doctor", ["", "check", "found"], [["ok" if c.ok else "FAILS", c.name, c.found] for c in checks])
+        print_rows(
+            "doctor", ["", "check", "found"], [["ok" if c.ok else "FAILS", c.name, c.found] for c in checks]
+        )
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
 
 
 def worker(
-    roles: Annotated[list[str] | None, typer.Argument(help="decide, vector, graph, archive; all if left out.")] = None,
+    roles: Annotated[
+        list[str] | None, typer.Argument(help="decide, vector, graph, archive; all if left out.")
+    ] = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
 ) -> None:
@@ -121,5 +134,3 @@ def config(home: Home = None, as_json: Json = False) -> None:
     for name, field in Settings.model_fields.items():
         rows.append([f"MEMFOLD_{name.upper()}", values[name], field.description])
     print_rows(f"settings ({settings.folder})", ["variable", "value", "what for"], rows)
-
-

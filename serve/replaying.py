@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from memfold.memory.errors import InvalidInput
+from memfold.projections.base import Standing
 from memfold.projections.generations import Generations
 from memfold.replay.build import PROJECTIONS, SOURCES, BuiltShard, Origin, open_shard
 from memfold.replay.rebuild import Compared, Rebuilt, rebuild, verify
@@ -15,7 +16,7 @@ from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
 from memfold.serve.view_client import ViewClient
 
-Served = dict[tuple[str, int], tuple[int, str]]
+Served = dict[tuple[str, int], Standing]
 
 
 def rebuild_served(
@@ -37,19 +38,19 @@ def verify_served(settings: Settings, source: str) -> list[Compared]:
     """Digests of what is served beside digests of a fold of the log to the same offsets."""
     partitions, origin = _origin(settings, source)
     generations = _generations(settings, PROJECTIONS)
-    served = asyncio.run(_digests_of_workers(settings)) or digests_on_disk(settings, partitions)
+    served = asyncio.run(standings_of_workers(settings)) or standings_on_disk(settings, partitions)
     return verify(generations, served, origin)
 
 
-def digests_on_disk(settings: Settings, partitions: int) -> Served:
-    """Digests of the served shards, opened here: no worker may be running. Raises ShardLocked."""
+def standings_on_disk(settings: Settings, partitions: int) -> Served:
+    """How the served shards stand, opened here: no worker may be running. Raises ShardLocked."""
     found: Served = {}
     for name, each in _generations(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
             shard = open_shard(name, path, partition, settings.dimensions())
             try:
-                found[name, partition] = (shard.position().offset, shard.digest())
+                found[name, partition] = Standing(shard.position(), shard.digest())
             finally:
                 shard.close()
     return found
@@ -79,10 +80,10 @@ def _checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
             raise InvalidInput(f"there is no {what} {value!r}; it is one of {', '.join(known)}")
 
 
-async def _digests_of_workers(settings: Settings) -> Served:
+async def standings_of_workers(settings: Settings) -> Served:
     views = ViewClient(settings.folder, settings.view_token())
     try:
-        return await views.digests()
+        return await views.standings()
     finally:
         await views.close()
 

@@ -44,9 +44,13 @@ async def run_stack(settings: Settings, separate: bool, parent_pipe: int | None,
     await supervisor.start()
     try:
         for stale in supervisor.cleared:
-            console.print(f"stopped {stale.role} ({stale.pid}), left over from a crashed run", highlight=False)
+            console.print(
+                f"stopped {stale.role} ({stale.pid}), left over from a crashed run", highlight=False
+            )
         console.print(f"running, Kafka at {supervisor.bootstrap_servers}; Ctrl-C stops", highlight=False)
-        watching = None if plain or not console.is_terminal else asyncio.create_task(_watch(settings, console))
+        watching = (
+            None if plain or not console.is_terminal else asyncio.create_task(_watch(settings, console))
+        )
         await supervisor.run_until(stop)
         if watching:
             watching.cancel()
@@ -64,7 +68,9 @@ async def _watch(settings: Settings, console: Console) -> None:
         with Live(Text("…"), console=console, refresh_per_second=4, transient=True) as live:
             while True:
                 try:
-                    found = await status_of(settings, views, parts.reader, parts.partitions, parts.connection.bootstrap_servers)
+                    found = await status_of(
+                        settings, views, parts.reader, parts.partitions, parts.connection.bootstrap_servers
+                    )
                 except BrokerUnreachable:
                     live.update(Text("the broker is being started again"))
                 else:

@@ -13,6 +13,7 @@ import msgspec
 
 from memfold.memory.errors import ViewUnreachable
 from memfold.memory.ports import Relation
+from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.serve.view_address import ViewAddress, addresses
 from memfold.serve.view_server import LONGEST_WAIT, OFFSET, RelationsAsked
@@ -115,15 +116,15 @@ class ViewClient:
                 found.append({"pid": address.pid, "roles": list(address.roles), "answers": False})
         return found
 
-    async def digests(self) -> dict[tuple[str, int], tuple[int, str]]:
-        """(offset, digest) of each (projection, partition) that a living worker owns."""
-        found: dict[tuple[str, int], tuple[int, str]] = {}
+    async def standings(self) -> dict[tuple[str, int], Standing]:
+        """How each (projection, partition) that a living worker owns stands."""
+        found: dict[tuple[str, int], Standing] = {}
         for address in addresses(self._home):
-            async with self._open().get(f"{address.url}/v1/digests", timeout=_LONG) as response:
+            async with self._open().get(f"{address.url}/v1/standings", timeout=_LONG) as response:
                 response.raise_for_status()
-                for projection, shards in (await response.json()).items():
-                    for partition, (offset, digest) in shards.items():
-                        found[projection, int(partition)] = (offset, digest)
+                answer = msgspec.json.decode(await response.read(), type=dict[str, dict[int, Standing]])
+            for projection, shards in answer.items():
+                found |= {(projection, partition): standing for partition, standing in shards.items()}
         return found
 
     async def switch(self, projection: str, generation: str) -> None:

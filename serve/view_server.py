@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from memfold.memory.ports import RelationGraph
+from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
@@ -33,8 +34,8 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
-Digests = Callable[[], Awaitable[dict[str, dict[int, tuple[int, str]]]]]
-"""{projection: {partition: (offset, digest)}} of the shards that this process owns."""
+Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
+"""{projection: {partition: how it stands}} of the shards that this process owns."""
 
 Switch = Callable[[str, str], Awaitable[bool]]
 """Go over to a generation of a projection; False when this process does not run it."""
@@ -48,7 +49,7 @@ class View:
     outcomes: Outcomes | None = None
     look_up: LookUp | None = None
     relations: RelationGraph | None = None
-    digests: Digests | None = None
+    standings: Standings | None = None
     switch: Switch | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
 
@@ -100,8 +101,8 @@ def view_application(view: View, token: str) -> web.Application:
         body = msgspec.json.encode({"positions": positions, "quarantined": view.quarantined})
         return web.Response(body=body, content_type="application/json")
 
-    async def digests(_request: web.Request) -> web.Response:
-        found = await view.digests() if view.digests else {}
+    async def standings(_request: web.Request) -> web.Response:
+        found = await view.standings() if view.standings else {}
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
     async def switch(request: web.Request) -> web.Response:
@@ -115,7 +116,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
     application.router.add_post("/v1/relations", relations)
     application.router.add_get("/v1/status", status)
-    application.router.add_get("/v1/digests", digests)
+    application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)
     return application
 

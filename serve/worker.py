@@ -14,7 +14,7 @@ from aiohttp import web
 from memfold.memory.deciding import Models
 from memfold.memory.errors import InvalidInput
 from memfold.projections.archive import ArchiveShard
-from memfold.projections.base import Shard
+from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
 from memfold.providers.presets import models_from
@@ -114,9 +114,9 @@ class Worker:
             self._graphs[partition] = shard
         return shard
 
-    async def _digests(self) -> dict[str, dict[int, tuple[int, str]]]:
+    async def _standings(self) -> dict[str, dict[int, Standing]]:
         return {
-            role: {partition: await asyncio.to_thread(sink.digest) for partition, sink in sinks.items()}
+            role: {partition: await asyncio.to_thread(sink.standing) for partition, sink in sinks.items()}
             for role, sinks in self._sinks.items()
         }
 
@@ -153,7 +153,7 @@ class Worker:
             self._outcomes if "decide" in self.roles else None,
             self._look_up if "decide" in self.roles else None,
             OxigraphRelations(self._graphs) if "graph" in self.roles else None,
-            self._digests,
+            self._standings,
             self._switch,
             quarantine.counts,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from memfold.projections.base import Position, Shard, fenced
+from memfold.projections.base import Position, Shard, Standing, fenced
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
@@ -113,11 +113,11 @@ class ShardSink:
             if old is not None:
                 old.close()
 
-    def digest(self) -> tuple[int, str]:
-        """(position, digest) of the shard as it stands."""
+    def standing(self) -> Standing:
+        """The shard as it stands between two batches."""
         with self._busy:
             assert self._shard is not None
-            return self._position.offset, self._shard.digest()
+            return Standing(self._position, self._shard.digest())
 
     def _fold(self, records: Sequence[LogRecord], batch: OpenedBatch) -> Position:
         with self._busy:

@@ -1,0 +1,125 @@
+"""The small parts of the streams, each alone: ledger, progress, outcomes, states."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memfold.memory.ports import Hit, MemoryRow, Vectors
+from memfold.schemas.records import Envelope, Scope
+from memfold.streams.ledger import Ledger
+from memfold.streams.outcomes import Outcomes
+from memfold.streams.progress import Progress
+from memfold.streams.states import States
+
+
+def envelope(command: int) -> Envelope:
+    now = datetime.now(UTC)
+    return Envelope(f"e{command}", "memories_decided", "t", "s", f"c{command}", now, b"", "k", b"", command)
+
+
+@given(st.lists(st.integers(0, 12), max_size=30), st.integers(1, 5))
+def test_the_ledger_keeps_the_first_event_of_each_command(commands: list[int], size: int) -> None:
+    """A retry or a zombie's event has a command offset that is not above the last one: it changes nothing."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "l.db")
+        events = [(offset, envelope(command)) for offset, command in enumerate(commands)]
+        for start in range(0, len(events), size):
+            batch = events[start : start + size]
+            ledger.record(batch, batch[-1][0] + 1)
+        fence, expected = -1, {}
+        for offset, command in enumerate(commands):
+            if command > fence:
+                fence, expected[f"c{command}"] = command, offset
+        assert {f"c{c}": ledger.offset_of(f"c{c}") for c in range(13) if f"c{c}" in expected} == expected
+        ledger.close()
+        again = Ledger(Path(folder) / "l.db")
+        assert (again.offset, again.command_offset) == (len(commands) - 1, fence)
+        again.close()
+
+
+async def test_progress_wakes_those_who_wait_and_only_them() -> None:
+    progress = Progress()
+    near = asyncio.create_task(progress.reach(0, 5, 10))
+    far = asyncio.create_task(progress.reach(0, 9, 10))
+    await asyncio.sleep(0)
+    progress.advance(0, 5)
+    assert await near
+    assert not far.done()
+    progress.advance(0, 12)
+    assert await far
+    assert not await progress.reach(1, 0, 0.01)
+
+
+async def test_outcomes_are_known_or_come_or_do_not() -> None:
+    outcomes = Outcomes(kept_bytes=10)
+    waiting = asyncio.create_task(outcomes.wait("a", 10))
+    await asyncio.sleep(0)
+    outcomes.settle("a", 3, b"12345678")
+    assert await waiting == (3, b"12345678")
+    outcomes.settle("b", 4, b"12345678")
+    assert outcomes.known("a") is None
+    assert outcomes.known("b") == (4, b"12345678")
+    assert await outcomes.wait("never", 0.01) is None
+
+
+class Index:
+    """A vector projection that stands at `at` and holds one memory for each subject."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.loads = at, 0
+
+    async def position(self, partition: int) -> int:
+        return self.at
+
+    async def current(
+        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+    ) -> list[MemoryRow]:
+        self.loads += 1
+        now = datetime.now(UTC)
+        return [
+            MemoryRow(tenant, subject or "", f"m-{subject}", 1, "text", Scope(user_id=subject), now, now, now)
+        ]
+
+    async def search(
+        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+    ) -> list[Hit]:
+        raise AssertionError("decide never searches")
+
+    async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
+        raise AssertionError("decide never looks a memory up")
+
+
+async def test_a_state_is_loaded_once_and_not_before_the_projection_has_caught_up() -> None:
+    index = Index(at=3)
+    states = States(0, index, floor=7)
+    loading = asyncio.create_task(states.of("t", "alex"))
+    done, _ = await asyncio.wait([loading], timeout=0.1)
+    assert not done
+    assert index.loads == 0
+    index.at = 7
+    state = await loading
+    assert list(state.memories) == ["m-alex"]
+    assert await states.of("t", "alex") is state
+    assert index.loads == 1
+
+
+async def test_a_subject_that_was_put_out_is_not_read_before_its_last_event_is_in_view() -> None:
+    index = Index(at=0)
+    states = States(0, index, floor=-1, limit=2)
+    await states.of("t", "alex")
+    states.appended("t", "alex", 40)
+    await states.of("t", "bob")
+    states.shrink()
+    again = asyncio.create_task(states.of("t", "alex"))
+    done, _ = await asyncio.wait([again], timeout=0.1)
+    assert not done
+    index.at = 40
+    await again
