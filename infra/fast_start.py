@@ -81,11 +81,15 @@ def _train(runtime: KafkaRuntime, folder: Path, key: str, progress: Progress) ->
         finally:
             stop_process(record, _WRITING)
             process.wait()
-        file = (
-            folder / f"fast-start-{key}-{file_digest(written)[:_NAMED]}.aot"
-        )  # OSError when Java could not write it
-        written.rename(file)
+        file = keep(folder, key, written)  # OSError when Java could not write it
     finally:
         shutil.rmtree(home, ignore_errors=True)
     progress(what, 1, 1)
+    return file
+
+
+def keep(folder: Path, key: str, written: Path) -> Path:
+    """Give a finished file its name in `folder`, which tells what it is for and what is in it."""
+    file = folder / f"fast-start-{key}-{file_digest(written)[:_NAMED]}.aot"
+    written.rename(file)
     return file
