@@ -19,10 +19,10 @@ R = TypeVar("R")
 def _waited_for(
     verb: Callable[Concatenate[AsyncMemory, P], Coroutine[Any, Any, R]],
 ) -> Callable[Concatenate[Memory, P], R]:
-    @functools.wraps(verb)
-    def call(self: Memory, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._wait_for(verb(self._memory, *args, **kwargs))
 
+    functools.update_wrapper(call, verb)
     return call
 
 

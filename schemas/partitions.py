@@ -5,7 +5,7 @@ murmur2 of the key, sign bit cleared, modulo the partition count (org.apache.kaf
 
 from __future__ import annotations
 
-from aiokafka.partitioner import murmur2
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 
 COMMANDS = "memfold.commands"
 EVENTS = "memfold.events"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import faust
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
+from faust.types.transports import ConsumerT
 
 StartsOf = Callable[[set[TP]], Awaitable[dict[TP, int]]]
 
@@ -28,7 +29,7 @@ class PositionedConsumer(Consumer):
 
 
 class PositionedTransport(Transport):
-    Consumer: ClassVar[type[Consumer]] = PositionedConsumer
+    Consumer: ClassVar[type[ConsumerT]] = PositionedConsumer
 
 
 class PositionedApp(faust.App):

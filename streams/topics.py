@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its __all__
+from confluent_kafka.admin import (
     AdminClient,
     ConfigResource,
     NewTopic,

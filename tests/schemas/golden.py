@@ -39,8 +39,26 @@ BODIES: dict[str, Body] = {
         "decided",
         "why",
         [Fact("I met Sarah from Google", "personal details", 0, 0, 0.5)],
-        [Operation("ADD", _ID + "1", 1, "I met Sarah from Google", _ALEX, 0, "before", "user", "{}", _TIME, b"\0\1" * 4)],
-        [RelationChange("ASSERT", _ID + "2", _ID + "1", "Sarah", "WORKS_AT", "Google", "PERSON", "COMPANY", 0.5)],
+        [
+            Operation(
+                "ADD",
+                _ID + "1",
+                1,
+                "I met Sarah from Google",
+                _ALEX,
+                0,
+                "before",
+                "user",
+                "{}",
+                _TIME,
+                b"\0\1" * 4,
+            )
+        ],
+        [
+            RelationChange(
+                "ASSERT", _ID + "2", _ID + "1", "Sarah", "WORKS_AT", "Google", "PERSON", "COMPANY", 0.5
+            )
+        ],
         [Clear(_ALEX, False)],
         [ModelCall("extract", "openai", "m", "abc", "{}", 10, 5, 1.5, 2, "slow")],
         "wordllama-256",

@@ -51,7 +51,9 @@ operations = st.builds(
     st.none() | st.binary(max_size=64),
 )
 relations = st.builds(RelationChange, texts, ids, ids, texts, texts, texts, texts, texts, floats)
-calls = st.builds(ModelCall, texts, texts, texts, texts, texts, *[st.integers(0, 9)] * 2, floats, st.just(1), texts)
+calls = st.builds(
+    ModelCall, texts, texts, texts, texts, texts, *[st.integers(0, 9)] * 2, floats, st.just(1), texts
+)
 decided = st.builds(
     MemoriesDecided,
     texts,

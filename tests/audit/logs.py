@@ -1,0 +1,66 @@
+"""Logs for the tests of the audit room: real sealed records out of events, a key store, and a log that can be read behind an offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from msgspec.structs import replace
+
+from memfold.schemas.codec import encode
+from memfold.schemas.keystore import KeyStore
+from memfold.schemas.partitions import EVENTS, key_of
+from memfold.schemas.records import Event, LogRecord
+from tests.strategies import OWNERS
+
+KEK = bytes(range(32))
+
+
+def subject_of(keys: KeyStore, event: Event) -> str:
+    """The key store's subject in place of the strategies' fixed one."""
+    tenant, subject = event.envelope.tenant, event.envelope.subject
+    for owner in OWNERS:
+        if (owner.tenant, owner.subject) == (tenant, subject):
+            return keys.subject_of(tenant, "user", owner.user_id)
+    return keys.subject_of(tenant, "tenant", tenant)
+
+
+def sealed(event: Event, keys: KeyStore) -> LogRecord:
+    """The record of an event, as `decide` writes it."""
+    envelope = event.envelope
+    subject = subject_of(keys, event)
+    key_id, key = keys.sealing_key(subject)
+    marker = ["*"] if event.body.clears else []
+    envelope = replace(envelope, subject=subject, key_id=key_id, memory_ids=[*marker, *envelope.memory_ids])
+    return LogRecord(
+        EVENTS,
+        event.partition,
+        event.offset,
+        int(event.recorded_at.timestamp() * 1000),
+        key_of(envelope.tenant, subject),
+        encode(envelope, event.body, key),
+    )
+
+
+def log_of(events: Iterable[Event], keys: KeyStore) -> list[LogRecord]:
+    """The whole partition: offsets that the history leaves out are filled with bytes that are no record of memfold's."""
+    records: list[LogRecord] = []
+    for event in events:
+        for offset in range(len(records), event.offset):
+            rubbish = Random(offset).randbytes(offset % 90)
+            records.append(LogRecord(EVENTS, event.partition, offset, 0, b"", rubbish))
+        records.append(sealed(event, keys))
+    return records
+
+
+class ListTail:
+    """A log in memory; `asked` holds the offsets behind which it was read."""
+
+    def __init__(self, *partitions: Sequence[LogRecord]) -> None:
+        self.partitions = [list(records) for records in partitions]
+        self.asked: list[int] = []
+
+    def records_after(self, topic: str, partition: int, offset: int) -> list[LogRecord]:
+        assert topic == EVENTS
+        self.asked.append(offset)
+        return self.partitions[partition][offset + 1 :]
