@@ -1,0 +1,26 @@
+"""A running stack for the tests of the whole path: real broker, real workers, started once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from memfold import AsyncMemory
+from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.settings import Settings, settings_from
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """The settings of a stack that runs for the session; each test uses users of its own."""
+    settings = settings_from(home=tmp_path_factory.mktemp("stack"))
+    running = EmbeddedStack.start(settings)
+    yield settings
+    running.stop()
+
+
+@pytest.fixture
+async def memory(stack: Settings) -> AsyncIterator[AsyncMemory]:
+    async with AsyncMemory(home=stack.home) as memory:
+        yield memory
