@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import httpx2
 import msgspec
 from msgspec import Struct
 
@@ -83,11 +84,15 @@ class ChatModel:
             asked["response_format"] = {"type": "json_object"}
         completions = self._endpoint.client.chat.completions.with_streaming_response
         body = bytearray()
-        async with completions.create(**asked) as response:
-            async for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > LONGEST_BODY:
-                    raise UnusableAnswer(f"the response is longer than {LONGEST_BODY} bytes")
+        try:
+            async with completions.create(**asked) as response:
+                async for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > LONGEST_BODY:
+                        raise UnusableAnswer(f"the response is longer than {LONGEST_BODY} bytes")
+        except httpx2.HTTPError as error:
+            # The client translates these only up to the headers of a response.
+            raise UnusableAnswer(f"the connection broke inside the response: {error!r}") from error
         return _read(bytes(body))
 
 

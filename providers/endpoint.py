@@ -27,7 +27,7 @@ ATTEMPTS = 3
 ANSWER_KEPT = 64 * 1024
 LONGEST_WAIT = 20.0
 """Seconds. An endpoint that asks for more is not waited for: the subject's later commands stand behind this one."""
-_BACKOFF = wait_exponential_jitter(initial=0.25, max=4.0)
+_BACKOFF = wait_exponential_jitter(multiplier=0.25, max=4.0, jitter=0.25)
 
 
 class Reply(NamedTuple):
@@ -46,15 +46,12 @@ class Endpoint:
     a refused request is not tried again.
     """
 
-    def __init__(
-        self, provider: str, model: str, base_url: str, api_key: str, timeout: float, attempts: int = ATTEMPTS
-    ) -> None:
+    def __init__(self, provider: str, model: str, base_url: str, api_key: str, timeout: float) -> None:
         self.provider = provider
         self.model = model
         self.base_url = base_url
         self.client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=0)
         self._timeout = timeout
-        self._attempts = attempts
 
     async def ask(
         self,
@@ -91,7 +88,7 @@ class Endpoint:
             return read(tried.reply)
 
         try:
-            answer = await self._retrying()(attempt)
+            answer: T = await self._retrying()(attempt)
         except (openai.OpenAIError, UnusableAnswer, TimeoutError) as error:
             why = self._why(error)
             raise ModelUnavailable(
@@ -106,7 +103,7 @@ class Endpoint:
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(ATTEMPTS),
             retry=retry_if_exception(_may_pass),
             wait=_wait,
             reraise=True,

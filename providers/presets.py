@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -111,6 +111,18 @@ def embedder_from(settings: ModelSettings) -> Embedder:
         settings.timeout_seconds,
     )
     return OpenAIEmbedder(endpoint, settings.embedder_dimensions or preset.embedder_dimensions)
+
+
+@runtime_checkable
+class _Connected(Protocol):
+    async def close(self) -> None: ...
+
+
+async def close_models(*models: Embedder | FactExtractor | DecisionMaker) -> None:
+    """Gives up the connections of those models that hold any."""
+    for model in models:
+        if isinstance(model, _Connected):
+            await model.close()
 
 
 def _preset(field: str, name: str) -> Preset:

@@ -39,10 +39,12 @@ class OpenAIServer:
     def __init__(self, port: int = 0, api_key: str | None = None) -> None:
         self.requests: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.latency = 0.0
         self._port = port
         self._api_key = api_key
         self._faults: deque[Fault] = deque()
+        self._scripted: deque[str] = deque()
         self._embedder = WordLlamaEmbedder()
         self._closing = asyncio.Event()
         app = web.Application()
@@ -74,6 +76,10 @@ class OpenAIServer:
             raise ValueError(f"{fault!r} is no fault; known are {', '.join(sorted(FAULTS))}")
         self._faults.extend([Fault(fault, seconds)] * times)
 
+    def will_say(self, text: str, times: int = 1) -> None:
+        """The next `times` chat answers are this text, word for word."""
+        self._scripted.extend([text] * times)
+
     async def _order(self, request: web.Request) -> web.Response:
         ordered = await request.json()
         self.misbehave(ordered["fault"], int(ordered.get("times", 1)), float(ordered.get("seconds", 0)))
@@ -87,6 +93,7 @@ class OpenAIServer:
         self.requests[request.path] += 1
         body: dict[str, Any] = await request.json()
         self.bodies.append(body)
+        self.headers.append(dict(request.headers))
         fault = self._faults.popleft() if self._faults else Fault("")
         if self._api_key is not None and request.headers.get("Authorization") != f"Bearer {self._api_key}":
             fault = Fault("401")
@@ -116,7 +123,7 @@ class OpenAIServer:
         if fault == "not_json":
             return web.Response(text="<html>gateway</html>", content_type="text/html")
         answer = answer_to(body["messages"][-1]["content"])
-        content: str | None = _spoilt(answer, fault)
+        content: str | None = self._scripted.popleft() if self._scripted else _spoilt(answer, fault)
         message = {"role": "assistant", "content": content}
         if fault == "refusal":
             message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}

@@ -10,10 +10,7 @@ from tenacity import wait_none
 
 from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor
 from memfold.providers import endpoint
-from memfold.providers.openai_decider import OpenAIDecider
-from memfold.providers.openai_embedder import OpenAIEmbedder
-from memfold.providers.openai_extractor import OpenAIExtractor
-from memfold.providers.presets import ModelSettings, models_from
+from memfold.providers.presets import ModelSettings, close_models, models_from
 from tests.emulator.openai_server import OpenAIServer
 
 
@@ -23,9 +20,7 @@ class ModelSet(NamedTuple):
     decider: DecisionMaker
 
     async def close(self) -> None:
-        for model in self:
-            if isinstance(model, OpenAIEmbedder | OpenAIExtractor | OpenAIDecider):
-                await model.close()
+        await close_models(*self)
 
 
 def settings_for(server: OpenAIServer, **changed: object) -> ModelSettings:

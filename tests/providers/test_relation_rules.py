@@ -12,7 +12,7 @@ from tests.providers.saying import in_words
 FOUND = {
     "I met Sarah from Google yesterday at the conference.": "alex MET Sarah[PERSON]; Sarah WORKS_AT Google[COMPANY]",
     "Yesterday I met Olivia from Spotify at a concert.": "alex MET Olivia[PERSON]; Olivia WORKS_AT Spotify[COMPANY]",
-    "I've met Daniel and Priya.": "alex MET Daniel[PERSON]; alex MET Priya[PERSON]",
+    "I've met Daniel and Lisa.": "alex MET Daniel[PERSON]; alex MET Lisa[PERSON]",
     "I know Peter from university.": "alex KNOWS Peter[PERSON]",
     "My name is Alexander.": "alex HAS_NAME Alexander[PERSON]",
     "Call me Al.": "alex HAS_NICKNAME Al[PERSON]",
@@ -61,7 +61,7 @@ FOUND = {
     "I'm vegetarian.": "alex FOLLOWS_DIET vegetarian[THING]",
     "I have diabetes.": "alex HAS_CONDITION diabetes[THING]",
     "I have two cats.": "alex HAS two cats[ANIMAL]",
-    "I have a dog named Rex.": "alex HAS_PET Rex[ANIMAL]; alex HAS dog[ANIMAL]",
+    "I have a dog named Rex.": "alex HAS_PET Rex[ANIMAL]",
     "My dog Rex loves carrots.": "alex HAS_PET Rex[ANIMAL]; Rex LOVES carrots[FOOD]",
     "My sister Maria lives in Bergen.": "alex HAS_SISTER Maria[PERSON]; Maria LIVES_IN Bergen[PLACE]",
     "Maria is my sister.": "alex HAS_SISTER Maria[PERSON]",
