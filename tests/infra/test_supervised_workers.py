@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,16 @@ def worker(role: str, code: str) -> WorkerSpec:
     return WorkerSpec(role, [sys.executable, "-c", code], {"EXTRA": "more"})
 
 
+@asynccontextmanager
+async def up(home: Path, *workers: WorkerSpec) -> AsyncIterator[Supervisor]:
+    running = stack(home, *workers)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
 def stack(home: Path, *workers: WorkerSpec, parent_pipe: int | None = None) -> Supervisor:
     return Supervisor(home, workers, bootstrap_servers=ELSEWHERE, parent_pipe=parent_pipe)
 
@@ -58,54 +69,54 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 async def test_started_and_stopped_in_order(tmp_path: Path) -> None:
-    running = stack(tmp_path, worker("vector", WORKS), worker("graph", WORKS), worker("decide", WORKS))
-    await running.start()
-    assert [status.role for status in running.status()] == ["vector", "graph", "decide"]
-    assert {status.state for status in running.status()} == {State.READY}
-    found = running_stack(tmp_path)
-    assert found is not None
-    assert found.processes == running.status()
-    assert found.supervisor.pid == os.getpid()
-    assert embedded_stack_bootstrap(tmp_path) == ELSEWHERE
-
-    stop = asyncio.Event()
-    run = asyncio.create_task(running.run_until(stop))
-    stop.set()
-    await run
-    await running.stop()
+    async with up(
+        tmp_path, worker("vector", WORKS), worker("graph", WORKS), worker("decide", WORKS)
+    ) as running:
+        assert [status.role for status in running.status()] == ["vector", "graph", "decide"]
+        assert {status.state for status in running.status()} == {State.READY}
+        found = running_stack(tmp_path)
+        assert found is not None
+        assert found.processes == running.status()
+        assert found.supervisor.pid == os.getpid()
+        assert embedded_stack_bootstrap(tmp_path) == ELSEWHERE
+        stop = asyncio.Event()
+        run = asyncio.create_task(running.run_until(stop))
+        stop.set()
+        await run
     assert (tmp_path / "ended").read_text() == "decide graph vector "
     assert running_stack(tmp_path) is None
 
 
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds before each restart, as they are logged."""
+    found: list[float] = []
+    monkeypatch.setattr(supervised.log, "warning", lambda *message: found.append(message[-1]))
+    return found
+
+
 async def test_a_dead_worker_is_started_again_with_a_growing_delay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, delays: list[float]
 ) -> None:
-    delays = []
-    monkeypatch.setattr(supervised.log, "warning", lambda *message: delays.append(message[-1]))
-    running = stack(tmp_path, worker("vector", ENDS_WHEN_READY), worker("graph", WORKS))
-    await running.start()
-    other = running.status()[1]
-    await until(lambda: running.status()[0].restarts == 3)
-    assert delays[:3] == [0.2, 0.4, 0.8]
-    assert running.status()[0].last_end == "ended with status 4"
-    assert running.status()[1] == other
-    await running.stop()
+    async with up(tmp_path, worker("vector", ENDS_WHEN_READY), worker("graph", WORKS)) as running:
+        other = running.status()[1]
+        await until(lambda: running.status()[0].restarts == 3)
+        assert delays[:3] == [0.2, 0.4, 0.8]
+        assert running.status()[0].last_end == "ended with status 4"
+        assert running.status()[1] == other
 
 
-async def test_the_delay_is_bounded_and_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_delay_is_bounded_and_forgiven(
+    tmp_path: Path, delays: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervised, "LONGEST_DELAY", 0.3)
-    monkeypatch.setattr(supervised, "FORGIVEN_AFTER", 2.0)
-    delays = []
-    monkeypatch.setattr(supervised.log, "warning", lambda *message: delays.append(message[-1]))
-    running = stack(tmp_path, worker("vector", WORKS))
-    await running.start()
-    for _ in range(3):
+    async with up(tmp_path, worker("vector", WORKS)) as running:
+        for _ in range(3):
+            await kill_and_see_it_back(running)
+        assert delays == [0.2, 0.3, 0.3]
+        monkeypatch.setattr(supervised, "FORGIVEN_AFTER", 0.0)
         await kill_and_see_it_back(running)
-    assert delays == [0.2, 0.3, 0.3]
-    monkeypatch.setattr(supervised, "FORGIVEN_AFTER", 0.0)
-    await kill_and_see_it_back(running)
-    assert delays[3] == 0.2
-    await running.stop()
+        assert delays[3] == 0.2
 
 
 async def kill_and_see_it_back(running: Supervisor) -> None:
@@ -126,9 +137,8 @@ async def test_a_worker_that_never_works_is_given_up_and_named(tmp_path: Path) -
         await running.start()
     assert (tmp_path / "logs" / "vector.log").read_text() == "no such topic\n" * 3
     assert read_records(tmp_path / "run") == [], "the worker that did work was stopped too"
-    again = stack(tmp_path, worker("graph", WORKS))
-    await again.start()  # the home is free again
-    await again.stop()
+    async with up(tmp_path, worker("graph", WORKS)):
+        pass  # the home is free again
 
 
 async def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -152,7 +162,7 @@ async def test_a_parent_that_ends_during_the_start_ends_it(tmp_path: Path) -> No
     await until(lambda: (tmp_path / "run" / "vector.json").exists())
     os.close(ours)
     with pytest.raises(ParentGone):
-        await starting
+        await asyncio.wait_for(starting, 20)
     os.close(theirs)
     assert read_records(tmp_path / "run") == []
 
