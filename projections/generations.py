@@ -1,0 +1,106 @@
+"""Generations of a projection: complete builds side by side, and one pointer that says which is served.
+
+    <root>/<name>/served         text: g0002
+    <root>/<name>/g0001/p0003    the shard of partition 3 in the first generation
+
+A pointer moves by writing a new file, syncing it and renaming it over the old one, so a crash leaves the old or the new one.
+A folder is removed by renaming it out of the way first, so a half-removed generation is never seen as a whole one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+from tempfile import mkstemp
+from uuid import uuid4
+
+from memfold.memory.errors import InvalidInput, ShardDamaged
+
+FIRST = "g0001"
+_NAME = re.compile(r"g(\d{4,})")
+_LEFTOVER = ".leftover-"
+
+Pointer = tuple[int, int, int]
+
+
+class Generations:
+    """The generations of the projection `name` ("vector", "graph") below `root`. Holds no state: any process may have one."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._folder = root / name
+        self._pointer = self._folder / "served"
+
+    def served(self) -> str:
+        """The generation that is served; the first one as long as none was ever chosen. Raises ShardDamaged."""
+        try:
+            name = self._pointer.read_text()
+        except FileNotFoundError:
+            return FIRST
+        if not _NAME.fullmatch(name):
+            raise ShardDamaged(
+                f"{self._pointer} holds {name[:20]!r}, not a generation; `memfold replay rebuild` makes a new one"
+            )
+        return name
+
+    def pointer(self) -> Pointer | None:
+        """Changes whenever `serve` was called; cheaper to ask for than `served`."""
+        try:
+            found = self._pointer.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+    def existing(self) -> list[str]:
+        """The generations on disk, oldest first."""
+        if not self._folder.is_dir():
+            return []
+        names = (_NAME.fullmatch(path.name) for path in self._folder.iterdir() if path.is_dir())
+        return [match[0] for match in sorted((match for match in names if match), key=lambda m: int(m[1]))]
+
+    def create_next(self) -> str:
+        """An empty generation above all that exist, for this caller alone."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            number = 1 + max(int(name[1:]) for name in [*self.existing(), self.served()])
+            try:
+                self._path(f"g{number:04d}").mkdir()
+            except FileExistsError:
+                continue
+            return f"g{number:04d}"
+
+    def serve(self, generation: str) -> None:
+        """Point readers to a generation, durably. Raises InvalidInput for one that does not exist."""
+        if not self._path(generation).is_dir():
+            raise InvalidInput(f"{self._path(generation)} does not exist; there are {self.existing()}")
+        handle, written = mkstemp(prefix=_LEFTOVER, dir=self._folder)
+        with os.fdopen(handle, "w") as file:
+            file.write(generation)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(written, self._pointer)
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def remove(self, generation: str) -> None:
+        """Delete a generation's files, and what an earlier removal left. Raises InvalidInput for the one that is served."""
+        if generation == self.served():
+            raise InvalidInput(f"{self._path(generation)} is served; serve another generation first")
+        if self._path(generation).exists():
+            self._path(generation).rename(self._folder / f"{_LEFTOVER}{uuid4().hex}")
+        for path in self._folder.glob(f"{_LEFTOVER}*"):
+            # Files are pointers of a `serve` that may still run; only folders hold data.
+            if path.is_dir():
+                shutil.rmtree(path)
+
+    def shard_path(self, generation: str, partition: int) -> Path:
+        return self._path(generation) / f"p{partition:04d}"
+
+    def _path(self, generation: str) -> Path:
+        if not _NAME.fullmatch(generation):
+            raise InvalidInput(f"{generation!r} is not a generation's name; they are g0001, g0002 ...")
+        return self._folder / generation

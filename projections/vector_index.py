@@ -1,0 +1,136 @@
+"""Reads the served generation of the vector projection: exact search, current rows, positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+from lancedb.query import ColumnOrdering
+from lancedb.table import AsyncTable
+
+from memfold.memory.errors import InvalidInput
+from memfold.memory.ports import Hit, MemoryRow, Vectors
+from memfold.projections.generations import Generations
+from memfold.projections.vector_filter import CURRENT, equal, every, inside, one_of
+from memfold.projections.vector_fold import moment
+from memfold.projections.vector_reader import ServedTables
+from memfold.projections.vector_rows import POSITION, vectors_of
+from memfold.schemas.partitions import partition_of
+from memfold.schemas.records import RelationChange, Scope
+
+_OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
+_TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
+_FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
+_FIELDS += ["role", "metadata", "relations", *_TIMES]
+_relations = msgspec.json.Decoder(list[RelationChange])
+Query = Callable[[AsyncTable], Awaitable[pa.Table | None]]
+
+
+class LanceMemoryIndex:
+    """A `MemoryIndex` over LanceDB tables, in any process, for one event loop. Raises ShardDamaged, ShardRefused."""
+
+    def __init__(self, generations: Generations, partitions: int) -> None:
+        self._tables = ServedTables(generations)
+        self._partitions = partitions
+        self._seen: dict[int, tuple[AsyncTable, int, int]] = {}
+
+    async def search(
+        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+    ) -> list[Hit]:
+        """The nearest current rows inside the scope, exact, best first; rows without a vector are not found.
+
+        `vector`: shape (dimensions,). Raises InvalidInput for NaN, infinity or a zero vector, which have no direction.
+        """
+        if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
+            raise InvalidInput(
+                f"a vector of shape {vector.shape} that is not one finite, non-zero row cannot be searched for"
+            )
+        condition = _current(tenant, subject, scope)
+
+        async def nearest(table: AsyncTable) -> pa.Table:
+            query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
+            return await query.where(condition).limit(limit).select([*_FIELDS, "_distance"]).to_arrow()
+
+        hits = [
+            Hit(row, 1 - distance)
+            for found in await self._of(tenant, subject, nearest)
+            for row, distance in zip(_rows(found), found["_distance"].to_pylist(), strict=True)
+        ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.row.memory_id))[:limit]
+
+    async def current(
+        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+    ) -> list[MemoryRow]:
+        """Current rows inside the scope with their vectors, oldest first (`created_at`, then `memory_id`)."""
+        condition = _current(tenant, subject, scope)
+
+        async def oldest(table: AsyncTable) -> pa.Table:
+            query = table.query().where(condition).select([*_FIELDS, "vector"])
+            return await (query if limit is None else query.order_by(_OLDEST_FIRST).limit(limit)).to_arrow()
+
+        rows = [row for found in await self._of(tenant, subject, oldest) for row in _rows(found)]
+        return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
+
+    async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
+        """The current rows of these memories, in the order asked for; those that are unknown or deleted are left out."""
+        if not memory_ids:
+            return []
+        condition = every(one_of("memory_id", dict.fromkeys(memory_ids)), equal("tenant", tenant), CURRENT)
+
+        async def asked(table: AsyncTable) -> pa.Table:
+            return await table.query().where(condition).select([*_FIELDS, "vector"]).to_arrow()
+
+        rows = {row.memory_id: row for found in await self._of(tenant, None, asked) for row in _rows(found)}
+        return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
+
+    async def position(self, partition: int) -> int:
+        """Offset of the last event that a reader sees, -1 for none. Asking again costs little until there is a new version."""
+
+        async def reached(table: AsyncTable) -> int:
+            seen, version = self._seen.get(partition), await table.version()
+            if seen is None or seen[:2] != (table, version):
+                found = await table.query().where(equal("row_id", POSITION)).select(["evt_offset"]).to_arrow()
+                # A newer version may have come in between: then the offset is that one's, and is asked for again.
+                self._seen[partition] = seen = (table, version, found["evt_offset"][0].as_py())
+            return seen[2]
+
+        return await self._tables.ask(partition, reached, -1)
+
+    async def close(self) -> None:
+        self._tables.close()
+
+    async def _of(self, tenant: str, subject: str | None, query: Query) -> list[pa.Table]:
+        """What a query finds in the subject's partition, or in all of them."""
+        some = range(self._partitions)
+        if subject is not None:
+            some = range(home := partition_of(tenant, subject, self._partitions), home + 1)
+        found = await asyncio.gather(*(self._tables.ask(partition, query, None) for partition in some))
+        return [table for table in found if table is not None]
+
+
+def _current(tenant: str, subject: str | None, scope: Scope) -> str:
+    of_subject = [] if subject is None else [equal("subject", subject)]
+    return every(*of_subject, equal("tenant", tenant), *inside(scope), CURRENT)
+
+
+def _rows(found: pa.Table) -> list[MemoryRow]:
+    columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in _FIELDS if name not in _TIMES}
+    for name in _TIMES:
+        columns[name] = [_moment(micros) for micros in found[name].cast(pa.int64()).to_pylist()]
+    columns["relations"] = [_relations.decode(text) if text != "[]" else [] for text in columns["relations"]]
+    ids = [columns.pop(name) for name in ("user_id", "agent_id", "run_id", "actor_id")]
+    columns["scope"] = [Scope(*each) for each in zip(*ids, strict=True)]
+    if "vector" in found.column_names:
+        vectors = (vector for chunk in found["vector"].chunks for vector in vectors_of(chunk))
+        columns["vector"] = [vector or b"" for vector in vectors]
+    names = list(columns)
+    return [MemoryRow(**dict(zip(names, each, strict=True))) for each in zip(*columns.values(), strict=True)]
+
+
+def _moment(micros: int | None) -> datetime | None:
+    return None if micros is None else moment(micros)

@@ -1,0 +1,142 @@
+"""One version of a memory as a row, and rows as Arrow columns. The position is one more row of the same table.
+
+Times are microseconds since 1970 in UTC: what the log's `said_at` holds; `recorded_at` has whole milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from memfold.memory.errors import InvalidInput
+from memfold.projections.base import Position
+
+POSITION = "position"
+"""`row_id` of the position; version rows are `<memory id>:<version>`, so none can have it."""
+_TIME = pa.timestamp("us", "UTC")
+_TYPES: dict[str, pa.DataType] = {
+    "row_id": pa.string(),
+    "tenant": pa.string(),
+    "subject": pa.string(),
+    "memory_id": pa.string(),
+    "version": pa.int32(),
+    "text": pa.string(),
+    "user_id": pa.string(),
+    "agent_id": pa.string(),
+    "run_id": pa.string(),
+    "actor_id": pa.string(),
+    "role": pa.string(),
+    "metadata": pa.string(),
+    "relations": pa.string(),
+    "created_at": _TIME,
+    "updated_at": _TIME,
+    "valid_from": _TIME,
+    "valid_to": _TIME,
+    "said_at": _TIME,
+    "evt_offset": pa.int64(),
+}
+COLUMNS = [*_TYPES, "vector"]
+
+
+class Row(Struct, gc=False):
+    """A version of a memory. `valid_to` None: the current one; `vector` None: it has none, so no search finds it."""
+
+    row_id: str
+    tenant: str
+    subject: str
+    memory_id: str
+    version: int
+    text: str
+    user_id: str | None
+    agent_id: str | None
+    run_id: str | None
+    actor_id: str | None
+    role: str | None
+    metadata: str
+    relations: str
+    created_at: int
+    updated_at: int
+    valid_from: int
+    valid_to: int | None
+    said_at: int | None
+    evt_offset: int
+    vector: bytes | None
+
+
+def schema(dimensions: int) -> pa.Schema:
+    """Columns of a shard; vectors are float16 and half the size of Lance's default, which its search reads as well."""
+    return pa.schema([*_TYPES.items(), ("vector", pa.list_(pa.float16(), dimensions))])
+
+
+def batch_of(rows: Sequence[Row], position: Position, dimensions: int) -> pa.RecordBatch:
+    """The rows and the position, as one batch. Raises InvalidInput for a vector that is no vector of this shard."""
+    fields = [*zip(*map(astuple, rows), strict=True)] or [()] * len(COLUMNS)
+    columns = [
+        pa.array([*field, mark], kind)
+        for field, mark, kind in zip(fields[:-1], _marks(position), _TYPES.values(), strict=True)
+    ]
+    return pa.RecordBatch.from_arrays([*columns, _vectors(rows, dimensions)], schema=schema(dimensions))
+
+
+def _marks(position: Position) -> list[Any]:
+    """The position's row without its vector. The counters travel as JSON in `metadata`."""
+    counters = msgspec.json.encode(position).decode()
+    told = {"row_id": POSITION, "metadata": counters, "evt_offset": position.offset}
+    return [told.get(name) for name in _TYPES]
+
+
+def _vectors(rows: Sequence[Row], dimensions: int) -> pa.Array:
+    """The vectors of the rows, and none for the position."""
+    width, nothing = 2 * dimensions, bytes(2 * dimensions)
+    for row in rows:
+        if row.vector is not None and len(row.vector) != width:
+            raise InvalidInput(
+                f"the event at offset {row.evt_offset} has a vector of {len(row.vector)} bytes for memory {row.memory_id}; "
+                f"this shard holds {dimensions} float16 values. Another embedding model needs a new generation"
+            )
+    data = b"".join([*(row.vector or nothing for row in rows), nothing])
+    finite = np.isfinite(np.frombuffer(data, "<f2")).reshape(-1, dimensions).all(axis=1)
+    if not finite.all():
+        row = rows[int(np.argmin(finite))]
+        raise InvalidInput(
+            f"the event at offset {row.evt_offset} has NaN or infinity in the vector of memory {row.memory_id}"
+        )
+    values = pa.Array.from_buffers(pa.float16(), len(data) // 2, [None, pa.py_buffer(data)])
+    missing = pa.array([*(row.vector is None for row in rows), True])
+    return pa.FixedSizeListArray.from_arrays(values, type=pa.list_(pa.float16(), dimensions), mask=missing)
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """The rows of a table with all columns; the position is left out."""
+    columns: list[Sequence[Any]] = []
+    for name, kind in _TYPES.items():
+        column = table[name]
+        columns.append((column.cast(pa.int64()) if kind == _TIME else column).to_pylist())
+    columns.append([vector for chunk in table["vector"].chunks for vector in vectors_of(chunk)])
+    return [Row(*values) for values in zip(*columns, strict=True) if values[0] != POSITION]
+
+
+def vectors_of(chunk: Any) -> list[bytes | None]:
+    """The float16 bytes of each vector of one Arrow array."""
+    width, values = 2 * chunk.type.list_size, chunk.values
+    data = memoryview(values.buffers()[1] or b"")
+    start = 2 * values.offset + width * chunk.offset
+    valid = chunk.is_valid().to_pylist()
+    return [
+        bytes(data[start + width * i : start + width * (i + 1)]) if valid[i] else None
+        for i in range(len(chunk))
+    ]
+
+
+def position_of(table: pa.Table) -> Position | None:
+    """The position in the table's rows, if it is there."""
+    for row_id, counters in zip(table["row_id"].to_pylist(), table["metadata"].to_pylist(), strict=True):
+        if row_id == POSITION:
+            return msgspec.json.decode(counters, type=Position)
+    return None

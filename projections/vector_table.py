@@ -1,0 +1,148 @@
+"""The vector shard on disk: one LanceDB table, and its position as a row of that table.
+
+A batch is one `merge_insert`, which is one commit: new rows, closed rows and position together or not at all. Because every
+commit replaces the position row, two commits at the same time collide, and LanceDB does the second one again on what the first
+left; there `evt_offset` keeps it from changing anything that is newer. So a writer that slipped past the lock does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import lancedb
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+from lancedb.index import BTree
+
+from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
+from memfold.projections.base import Position
+from memfold.projections.vector_errors import lance_errors
+from memfold.projections.vector_filter import CURRENT, equal, every, one_of
+from memfold.projections.vector_fold import Touched
+from memfold.projections.vector_rows import POSITION, Row, batch_of, position_of, rows_of, schema
+from memfold.projections.vector_upkeep import Upkeep
+
+TABLE = "memories"
+INDEXED = ("subject", "memory_id")
+"""`row_id` has no index on purpose: it makes a merge of 5,000 rows a third slower and no merge faster up to 125,000 rows."""
+CACHE = 64 * 2**20
+_ASKED = 1_000
+
+
+class VectorTable:
+    """For one writer, one thread at a time. Raises ShardDamaged, ShardRefused; InvalidInput for other dimensions."""
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        self.path, self.dimensions = path, dimensions
+        with lance_errors(path):
+            session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
+            self._database = lancedb.connect(path, session=session)
+            if is_there(path):
+                self._table = self._database.open_table(TABLE)
+            else:
+                first = batch_of([], Position(), dimensions)
+                self._table = self._database.create_table(TABLE, first, on_bad_vectors="null")
+            self._check_columns()
+            self._index()
+            self.position = self._read_position()
+            self._upkeep = Upkeep(self._table.count_rows())
+
+    def load(self, touched: Touched) -> Iterator[Row]:
+        """Every row of the memories, and the current rows of the subjects and tenants; none twice."""
+        given: set[str] = set()
+        for condition in _conditions(touched):
+            with lance_errors(self.path):
+                found = self._table.search().where(condition).to_arrow()
+            for row in rows_of(found):
+                if row.row_id not in given:
+                    given.add(row.row_id)
+                    yield row
+
+    def memory_ids(self) -> Iterator[str]:
+        """Of all rows."""
+        with lance_errors(self.path):
+            column = self._table.search().select(["memory_id"]).to_arrow()["memory_id"]
+        for chunk in column.chunks:
+            yield from (memory_id for memory_id in chunk.to_pylist() if memory_id is not None)
+
+    def columns(self, names: list[str]) -> pa.Table:
+        """These columns of all rows but the position, by row_id."""
+        asked = ["row_id", *(name for name in names if name != "row_id")]
+        with lance_errors(self.path):
+            found = self._table.search().select(asked).to_arrow()
+        found = found.filter(pc.field("row_id") != POSITION)
+        return found.sort_by("row_id").select(names)
+
+    def commit(self, rows: list[Row], position: Position) -> None:
+        """Write the rows and the position. Raises InvalidInput, before anything is written; ShardLocked, when another wrote first."""
+        batch = batch_of(rows, position, self.dimensions)
+        with lance_errors(self.path):
+            merged = (
+                self._table.merge_insert("row_id")
+                .when_matched_update_all(where="target.evt_offset < source.evt_offset")
+                .when_not_matched_insert_all()
+                .execute(batch, on_bad_vectors="null")
+            )
+        if merged.num_inserted_rows + merged.num_updated_rows != batch.num_rows:
+            raise ShardLocked(
+                f"another writer has brought {self.path} to offset {self._read_position().offset}, "
+                f"so this one's {position.offset} is stale; stop one of the two workers"
+            )
+        self.position = position
+        self._upkeep.written(len(rows))
+
+    def keep_up(self) -> None:
+        """Upkeep, when it is due."""
+        if self._upkeep.due():
+            with lance_errors(self.path):
+                self._upkeep.run(self._table)
+
+    def settle(self) -> None:
+        """Upkeep, when it is worth its while: before the shard is left alone."""
+        if self._upkeep.worthwhile():
+            with lance_errors(self.path):
+                self._upkeep.run(self._table)
+
+    def _check_columns(self) -> None:
+        found, wanted = self._table.schema, schema(self.dimensions)
+        if found.names == wanted.names and found.field("vector").type != wanted.field("vector").type:
+            raise InvalidInput(
+                f"{self.path} holds vectors of {found.field('vector').type.list_size} dimensions, the embedder gives "
+                f"{self.dimensions}; another embedding model needs a new generation: `memfold replay rebuild`"
+            )
+        if not found.equals(wanted):
+            raise ShardDamaged(
+                f"{self.path} has not the columns of a vector shard; `memfold replay rebuild` makes it anew"
+            )
+
+    def _index(self) -> None:
+        """Also after a crash between the table's creation and an index."""
+        there = {column for index in self._table.list_indices() for column in index.columns}
+        for column in INDEXED:
+            if column not in there:
+                self._table.create_index(column, config=BTree())
+
+    def _read_position(self) -> Position:
+        found = self._table.search().where(equal("row_id", POSITION)).to_arrow()
+        position = position_of(found)
+        if position is None or found.num_rows != 1:
+            raise ShardDamaged(
+                f"{self.path} has {found.num_rows} positions, not one; `memfold replay rebuild` makes it anew"
+            )
+        return position
+
+
+def is_there(path: Path) -> bool:
+    """Whether a shard was ever committed at a path; a table's folder may be older than its first commit."""
+    return any((path / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
+
+
+def _conditions(touched: Touched) -> Iterable[str]:
+    ids = sorted(touched.memories)
+    for start in range(0, len(ids), _ASKED):
+        yield one_of("memory_id", ids[start : start + _ASKED])
+    for tenant, subject in sorted(touched.subjects):
+        yield every(equal("subject", subject), equal("tenant", tenant), CURRENT)
+    for tenant in sorted(touched.tenants):
+        yield every(equal("tenant", tenant), CURRENT)
