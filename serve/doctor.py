@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import shutil
 import stat
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,7 +33,6 @@ class Check:
 def examine(settings: Settings) -> list[Check]:
     """Every check, in the order in which a start needs them. Nothing is started and nothing is changed."""
     checks: list[tuple[str, Callable[[Settings], str]]] = [
-        ("Python 3.11 or newer", _python),
         ("home is private", _home),
         ("1 GB of free disk", _disk),
         ("key store opens", _keys),
@@ -55,12 +52,6 @@ def _checked(name: str, check: Callable[[Settings], str], settings: Settings) ->
 
 class Unhealthy(MemfoldError, RuntimeError):
     """A check failed. Do: what its message says."""
-
-
-def _python(_settings: Settings) -> str:
-    if sys.version_info < (3, 11):
-        raise Unhealthy(f"Python {platform.python_version()}; install 3.11 or newer")
-    return platform.python_version()
 
 
 def _home(settings: Settings) -> str:

@@ -80,9 +80,10 @@ class EmbeddedStack:
     bootstrap_servers: str
 
     @classmethod
-    def start(cls, settings: Settings) -> EmbeddedStack:
+    def start(cls, settings: Settings, separate: bool = False) -> EmbeddedStack:
         """Start `memfold up` in the home and wait until it is ready. Raises WorkerNotStarted with the end of its log."""
-        process = start_up(settings, ["--parent-pipe"], subprocess.PIPE)
+        options = ["--parent-pipe", "--separate"] if separate else ["--parent-pipe"]
+        process = start_up(settings, options, subprocess.PIPE)
         return cls(process, wait_ready(settings.folder, process).bootstrap_servers)
 
     def stop(self) -> None:

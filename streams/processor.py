@@ -63,6 +63,8 @@ class Processor:
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=4 * 1024 * 1024,
             stream_buffer_maxsize=64,
+            # What is not acknowledged is read again from the position: nothing to wait for.
+            stream_wait_empty=False,
             key_serializer="raw",
             value_serializer="raw",
             store="memory://",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from memfold.memory.errors import BrokerUnreachable, LogTruncated
 from memfold.schemas.records import LogRecord
@@ -45,9 +46,7 @@ class LogReader:
         """`bounds` of several partitions over one connection."""
         consumer = self._consumer()
         try:
-            return {
-                each: consumer.get_watermark_offsets(TopicPartition(*each), timeout=10) for each in wanted
-            }
+            return {each: _watermarks(consumer, TopicPartition(*each)) for each in wanted}
         except KafkaException as failure:
             raise self._unreachable(failure) from failure
         finally:
@@ -102,6 +101,22 @@ class LogReader:
             f"no Kafka answers at {self._connection.bootstrap_servers} ({failure.args[0].str()}); "
             "start one with `memfold up`, or correct bootstrap_servers"
         )
+
+
+def _passing(failure: BaseException) -> bool:
+    """A partition without a leader for a moment: just made, or its broker just started."""
+    codes = (
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    )
+    return isinstance(failure, KafkaException) and failure.args[0].code() in codes
+
+
+@retry(retry=retry_if_exception(_passing), stop=stop_after_delay(10), wait=wait_fixed(0.1), reraise=True)
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
+    low, high = consumer.get_watermark_offsets(partition, timeout=10)
+    return low, high
 
 
 def _bytes(value: str | bytes | None) -> bytes:

@@ -1,0 +1,157 @@
+"""Faults, injected for real: processes killed by their recorded pid, records written past memfold, and then every check.
+
+kill -9 is not a power cut: what the kernel had in its page cache survives here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Producer
+
+from memfold import AsyncMemory
+from memfold.infra.stack_file import running_stack
+from memfold.memory.errors import NotVisibleYet, WriteUnknown
+from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.records import LogRecord
+from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.running import status_now
+from memfold.serve.settings import Settings, settings_from
+from tests.serve.checks import everything_holds, reader_of, records, settled
+
+ADDS = 2_000
+AT_ONCE = 40
+
+
+@pytest.fixture(scope="module")
+def shaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A stack of its own, each worker in its own process so that each can be killed alone."""
+    settings = settings_from(home=tmp_path_factory.mktemp("shaken"), patience=90.0)
+    running = EmbeddedStack.start(settings, separate=True)
+    yield settings
+    running.stop()
+
+
+def pid_of(settings: Settings, role: str) -> int:
+    stack = running_stack(settings.folder)
+    assert stack is not None
+    (pid,) = [process.pid for process in stack.processes if process.role == role]
+    assert pid is not None
+    return pid
+
+
+async def add_through(memory: AsyncMemory, user: str, number: int) -> str:
+    """Add one memory, repeating it with the same key as a caller would; its command id."""
+    key = f"{user}/{number}"
+    while True:
+        try:
+            done = await memory.add(
+                f"fact {number} of {user}", user_id=user, infer=False, idempotency_key=key
+            )
+        except (WriteUnknown, NotVisibleYet):
+            continue
+        return str(done["receipt"]["command_id"])
+
+
+async def add_and_kill(settings: Settings, roles: list[str], seed: int) -> list[str]:
+    """2,000 adds of 20 users; each role is killed once, at a moment that the seed chooses."""
+    rng = random.Random(seed)
+    at = {rng.randrange(ADDS // 5, ADDS * 4 // 5): role for role in roles}
+    users = [f"user-{uuid.uuid4().hex[:8]}" for _ in range(20)]
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async with AsyncMemory(home=settings.home, patience=settings.patience) as memory:
+
+        async def one(number: int) -> str:
+            async with turns:
+                if number in at:
+                    os.kill(pid_of(settings, at[number]), signal.SIGKILL)
+                return await add_through(memory, users[number % 20], number)
+
+        acknowledged = await asyncio.gather(*(one(number) for number in range(ADDS)))
+        for user in users:
+            listed = await memory.get_all(user_id=user, limit=1_000)
+            assert len(listed["results"]) == ADDS // 20
+            assert len({r["memory"] for r in listed["results"]}) == ADDS // 20
+    return acknowledged
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "role", ["worker-decide", "worker-vector", "worker-graph", "worker-archive", "broker"]
+)
+async def test_a_process_killed_in_the_middle_of_two_thousand_adds_loses_and_repeats_nothing(
+    shaken: Settings, role: str
+) -> None:
+    before = pid_of(shaken, role)
+    acknowledged = await add_and_kill(shaken, [role], seed=hash(role) % 1000)
+    await everything_holds(shaken, acknowledged)
+    assert pid_of(shaken, role) != before
+    restarts = {p["role"]: p["restarts"] for p in (await status_now(shaken))["processes"]}
+    assert restarts[role] >= 1
+
+
+def write_past_memfold(settings: Settings, topic: str, partition: int, key: bytes, value: bytes) -> None:
+    """Append a record as any producer on the cluster could."""
+    stack = running_stack(settings.folder)
+    assert stack is not None
+    producer = Producer({"bootstrap.servers": stack.bootstrap_servers})
+    producer.produce(topic, value, key, partition)
+    assert producer.flush(20) == 0
+
+
+def newest(settings: Settings, topic: str) -> LogRecord:
+    found = [record for p in range(settings.partitions) for record in records(reader_of(settings), topic, p)]
+    return max(found, key=lambda record: record.timestamp_ms)
+
+
+async def test_a_command_delivered_twice_counts_once(shaken: Settings) -> None:
+    user = f"user-{uuid.uuid4().hex[:8]}"
+    async with AsyncMemory(home=shaken.home) as memory:
+        await memory.add("said once", user_id=user, infer=False)
+        await settled(shaken)
+        copy = newest(shaken, COMMANDS)
+        for _ in range(3):
+            write_past_memfold(shaken, COMMANDS, copy.partition, copy.key, copy.value)
+        done = await memory.add("said after", user_id=user, infer=False)
+        assert len((await memory.get_all(user_id=user))["results"]) == 2
+    await everything_holds(shaken, [done["receipt"]["command_id"]])
+
+
+@pytest.mark.timeout(600)
+async def test_a_zombies_late_event_is_ignored_and_the_worker_goes_on(shaken: Settings) -> None:
+    """A worker that was paused writes its event after the new owner's: the first one counts, in every projection."""
+    user = f"user-{uuid.uuid4().hex[:8]}"
+    async with AsyncMemory(home=shaken.home, patience=90.0) as memory:
+        await memory.add("decided by the owner", user_id=user, infer=False)
+        await settled(shaken)
+        copy = newest(shaken, EVENTS)
+        write_past_memfold(shaken, EVENTS, copy.partition, copy.key, copy.value)
+        done = [await memory.add(f"after the zombie {n}", user_id=user, infer=False) for n in range(3)]
+        assert len((await memory.get_all(user_id=user))["results"]) == 4
+    await everything_holds(shaken, [one["receipt"]["command_id"] for one in done])
+
+
+@pytest.mark.timeout(600)
+async def test_a_record_that_cannot_be_read_is_put_aside_and_its_partition_goes_on(shaken: Settings) -> None:
+    user = f"user-{uuid.uuid4().hex[:8]}"
+    async with AsyncMemory(home=shaken.home, patience=90.0) as memory:
+        await memory.add("before", user_id=user, infer=False)
+        await settled(shaken)
+        before = (await status_now(shaken))["quarantined"]
+        genuine = newest(shaken, EVENTS)
+        flipped = genuine.value[:-5] + bytes([genuine.value[-5] ^ 1]) + genuine.value[-4:]
+        for topic in (COMMANDS, EVENTS):
+            for garbage in (b"", b"not avro at all", random.Random(1).randbytes(300), flipped):
+                write_past_memfold(shaken, topic, genuine.partition, genuine.key, garbage)
+        done = [await memory.add(f"after {n}", user_id=user, infer=False) for n in range(2)]
+        assert len((await memory.get_all(user_id=user))["results"]) == 3
+    await everything_holds(shaken, [one["receipt"]["command_id"] for one in done])
+    # decide, vector and graph each put aside what they could not read: 4 commands, 4 events twice.
+    assert (await status_now(shaken))["quarantined"] >= before + 8
