@@ -34,13 +34,15 @@ class Memory:
     ) -> None:
         self._memory = AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="memfold", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="memfold", daemon=True)
+                self._thread.start()
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
     open = _waited_for(AsyncMemory.open)
@@ -57,10 +59,13 @@ class Memory:
 
     def close(self) -> None:
         """Let go of everything; an embedded stack that this object started is stopped."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
+        with self._starting:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
             asyncio.run_coroutine_threadsafe(self._memory.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def __enter__(self) -> Memory:
         self.open()

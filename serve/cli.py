@@ -30,7 +30,8 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
-    for noisy in ("faust", "mode", "aiokafka", "httpx", "asyncio"):
+    # Faust logs under the name of its subclass's module.
+    for noisy in ("faust", "mode", "aiokafka", "httpx", "asyncio", "memfold.streams.positioned"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         app()

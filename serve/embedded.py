@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from memfold.infra.errors import WorkerNotStarted
+from memfold.infra.home import prepare_home
 from memfold.infra.roles import WorkerSpec
 from memfold.infra.stack_file import Stack, State
 from memfold.infra.stack_file import running_stack as stack_of
@@ -95,8 +96,7 @@ class EmbeddedStack:
 
 def start_up(settings: Settings, options: list[str], stdin: int) -> subprocess.Popen[bytes]:
     """`memfold up` in a session of its own; what it prints goes to logs/up.log in the home."""
-    logs = settings.folder / "logs"
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs = prepare_home(settings.folder) / "logs"
     with (logs / "up.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", _MODULE, "up", "--plain", *options],
