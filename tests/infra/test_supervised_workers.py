@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from memfold.infra import supervised
-from memfold.infra.errors import ParentGone, WorkerNotStarted
+from memfold.infra.errors import ParentGone, StackRunning, WorkerNotStarted
 from memfold.infra.processes import read_records
 from memfold.infra.ready import announce_ready, is_ready, withdraw_ready
 from memfold.infra.roles import WorkerSpec
@@ -85,6 +85,16 @@ async def test_started_and_stopped_in_order(tmp_path: Path) -> None:
         await run
     assert (tmp_path / "ended").read_text() == "decide graph vector "
     assert running_stack(tmp_path) is None
+
+
+async def test_a_second_supervisor_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    async with up(one, worker("vector", WORKS)) as running, up(other, worker("vector", WORKS)):
+        before = running_stack(one)
+        with pytest.raises(StackRunning, match=f"one is in use by process {os.getpid()}"):
+            await stack(one, worker("vector", WORKS)).start()
+        assert running_stack(one) == before
+        assert [status.state for status in running.status()] == [State.READY]
 
 
 @pytest.fixture

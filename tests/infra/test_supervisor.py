@@ -12,12 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from memfold.infra.errors import StackRunning
 from memfold.infra.processes import is_alive, read_records
 from memfold.infra.roles import WorkerSpec
 from memfold.infra.stack_file import State, embedded_stack_bootstrap, read_stack, running_stack
@@ -107,18 +105,6 @@ async def test_a_killed_broker_comes_back_with_its_data_on_its_port(tmp_path: Pa
         assert await asyncio.to_thread(first, bootstrap, "log") == b"acknowledged"
     assert embedded_stack_bootstrap(tmp_path) is None
     assert read_records(tmp_path / "run") == []
-
-
-async def test_two_homes_side_by_side_and_a_second_supervisor_refused(tmp_path: Path) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    async with up(one) as first_stack, up(other) as other_stack:
-        assert first_stack.bootstrap_servers != other_stack.bootstrap_servers
-        with pytest.raises(StackRunning, match=f"in use by process {os.getpid()}"):
-            await Supervisor(one, []).start()
-        assert embedded_stack_bootstrap(one) == first_stack.bootstrap_servers, (
-            "the refused one changed nothing"
-        )
-        assert [status.state for status in first_stack.status()] == [State.READY]
 
 
 async def test_what_a_killed_supervisor_left_is_cleared_by_the_next_one(tmp_path: Path) -> None:
