@@ -33,6 +33,11 @@ def after(head: Token, *prepositions: str) -> Iterator[Token]:
             yield from after(child, *prepositions)
 
 
+def stands_alone(verb: Token) -> bool:
+    """Whether a deed can be understood without what was said before: "learn Spanish", not "check them out"."""
+    return not any(child.dep_ in {"dobj", "dative"} and child.pos_ == "PRON" for child in verb.children)
+
+
 def deed(verb: Token) -> str:
     """The verb with what belongs to it, without its time: "learn Spanish" of "to learn Spanish next year"."""
     end = verb

@@ -9,7 +9,7 @@ from spacy.tokens import Token
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, Clause
 from memfold.providers.entities import Entity, is_name, thing
-from memfold.providers.phrases import after, deed, objects
+from memfold.providers.phrases import after, deed, objects, stands_alone
 from memfold.providers.rules_taste import NOT_A_DEED
 
 PLANNING = frozenset({"plan", "intend", "decide", "go"})
@@ -23,7 +23,8 @@ def plan(clause: Clause) -> Iterator[FoundRelation]:
         return
     if clause.lemma == "plan" and clause.plain and clause.present:
         for word in objects(clause.verb):
-            yield from clause.relate("PLANS", Entity(deed(word), "EVENT"), LIKELY)
+            if word.pos_ == "NOUN" and thing(word) is not None:
+                yield from clause.relate("PLANS", Entity(deed(word), "EVENT"), LIKELY)
     for verb in _planned(clause):
         lemma = verb.lemma_.lower()
         if lemma == "visit":
@@ -32,7 +33,7 @@ def plan(clause: Clause) -> Iterator[FoundRelation]:
             yield from _places(clause, "PLANS_TO_VISIT", after(verb, "to"))
         elif lemma in {"move", "relocate"}:
             yield from _places(clause, "PLANS_TO_MOVE_TO", after(verb, "to"))
-        elif lemma not in NOT_A_DEED and any(word.pos_ != "PRON" for word in objects(verb)):
+        elif lemma not in NOT_A_DEED and stands_alone(verb) and any(objects(verb)):
             yield from clause.relate("PLANS", Entity(deed(verb), "ACTIVITY"), LIKELY)
 
 

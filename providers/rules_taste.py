@@ -9,7 +9,7 @@ from spacy.tokens import Span, Token
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, SURE, Clause
 from memfold.providers.entities import Entity, thing
-from memfold.providers.phrases import after, deed, objects
+from memfold.providers.phrases import after, deed, objects, stands_alone
 from memfold.providers.vocabulary import HABIT, LIKING, TASTE, wordset
 
 NOT_A_DEED = wordset(
@@ -115,7 +115,8 @@ def _targets(verb: Token, relationship: str) -> Iterator[Entity]:
     for word in verb.children:
         if word.dep_ == "xcomp" and word.lemma_.lower() not in NOT_A_DEED and relationship != "NEEDS":
             for each in (word, *word.conjuncts):
-                yield Entity(deed(each), "ACTIVITY")
+                if stands_alone(each):
+                    yield Entity(deed(each), "ACTIVITY")
 
 
 def _is_my_favourite(word: Token) -> bool:

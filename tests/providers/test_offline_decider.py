@@ -83,6 +83,11 @@ async def test_a_repeat_changes_nothing(known: str, new: str) -> None:
     assert await decided(known, new) == ("NONE", "m0")
 
 
+async def test_the_same_words_in_another_order_repeat_if_they_tell_the_same() -> None:
+    assert await decided("I met Sarah today", "Today I met Sarah", score=0.99) == ("NONE", "m0")
+    assert await decided("I met Sarah today", "Today I met Sarah", score=0.9) == ("ADD", None)
+
+
 def test_near_means_that_only_light_words_differ() -> None:
     memory = Similar("m0", "I have a dog at home", 0.98)
     assert repeats(candidate(FoundFact("I have the dog at home"), FoundFact(memory.text), score=0.98), memory)

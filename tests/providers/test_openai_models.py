@@ -205,7 +205,7 @@ async def test_a_memory_is_changed_once_and_the_second_fact_kept(
         ([ruling(0), ruling(1), ruling(2), ruling(3)], "fact 3 was not shown"),
         ([ruling(0, "DELETE", 1), ruling(1), ruling(2)], "memory 1 was not shown with fact 0"),
         ([ruling(0, "DELETE"), ruling(1), ruling(2)], "memory None was not shown"),
-        ([ruling(0, "NONE", -1), ruling(1), ruling(2)], "memory -1 was not shown"),
+        ([ruling(0), ruling(1, "NONE", -1), ruling(2)], "memory -1 was not shown"),
         ([ruling(0, "DROP TABLE", 0), ruling(1), ruling(2)], "'DROP TABLE' is no decision"),
         ([ruling(0, "UPDATE", 0, "\ud800"), ruling(1), ruling(2)], "not storable"),
         ([], "nothing was decided"),

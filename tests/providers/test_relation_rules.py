@@ -71,6 +71,7 @@ FOUND = {
     "Tom is my best friend.": "alex FRIEND_OF Tom[PERSON]",
     "I'm going to visit Japan next week.": "alex PLANS_TO_VISIT Japan[PLACE]",
     "We are moving to Berlin in May.": "alex PLANS_TO_MOVE_TO Berlin[PLACE]",
+    "I'm planning a trip to Italy in September.": "alex PLANS trip to Italy[EVENT]",
     "I'm planning to learn Spanish.": "alex PLANS learn Spanish[ACTIVITY]",
     "I will run a marathon in June.": "alex PLANS run a marathon[ACTIVITY]",
     "I speak Norwegian and English.": "alex SPEAKS Norwegian[THING]; alex SPEAKS English[LANGUAGE]",
@@ -81,6 +82,8 @@ FOUND = {
 NOTHING = (
     "If I lived in Oslo, I would ski more.",
     "I wish I worked at Google.",
+    "If I work at Google, my parents are happy.",
+    '"I like tea." That was his answer.',
     "I think I like jazz.",
     "I might move to Rome.",
     "Maybe I like opera.",
@@ -117,6 +120,8 @@ NOTHING = (
     "Apple released a new phone.",
     "I would never work at Facebook.",
     "I'm thinking about moving to Canada.",
+    "I'd love to check them out.",
+    "I'm planning a few.",
 )
 
 
