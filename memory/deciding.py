@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from memfold.memory.draft import Draft
 from memfold.memory.errors import ModelUnavailable
 from memfold.memory.facts import Candidate, Decision, FoundFact, FoundRelation, Similar, Utterances
-from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor
+from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor, Vectors
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
 from memfold.schemas.records import (
@@ -24,11 +26,12 @@ from memfold.schemas.records import (
     MemoriesDecided,
     Message,
     ModelCall,
+    Scope,
     UpdateRequested,
 )
 
 SHOWN = 5
-"""Nearest memories that a decision is shown for each fact."""
+"""Memories that a decision is shown for each fact: so many nearest, and at most as many that hold a relation of the same sort."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,8 @@ async def _ask(
     vectors = {fact.text: row.tobytes() for fact, row in zip(facts, rows.astype("<f2"), strict=True)}
     near = state.nearest(rows, command.scope, SHOWN)
     candidates = [
-        Candidate(fact, [_similar(known, score) for known, score in around])
-        for fact, around in zip(facts, near, strict=True)
+        Candidate(fact, _shown(fact, row, around, state, command.scope))
+        for fact, row, around in zip(facts, rows, near, strict=True)
         if not state.repeat_of(fact.text, command.scope)
     ]
     if not candidates:
@@ -143,6 +146,20 @@ async def _ask(
     rewritten = [decision.text for decision in decisions if decision.text and decision.text not in vectors]
     vectors |= zip(rewritten, await _vectors(rewritten, models), strict=True)
     return _Answers(facts, candidates, decisions, vectors, calls)
+
+
+def _shown(
+    fact: FoundFact, row: Vectors, near: list[tuple[Known, float]], state: SubjectState, scope: Scope
+) -> list[Similar]:
+    """The nearest memories, then those that hold a relation of the same sort and are not near."""
+    shown = {known.memory_id for known, _ in near}
+    related = [known for known in state.related(fact.relations, scope, SHOWN) if known.memory_id not in shown]
+    scored = [
+        (known, float(row @ np.frombuffer(known.vector, "<f2").astype(np.float32)))
+        for known in related
+        if known.vector
+    ]
+    return [_similar(known, score) for known, score in (*near, *scored)]
 
 
 def _similar(known: Known, score: float) -> Similar:

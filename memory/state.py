@@ -6,14 +6,22 @@ behind the log even while the projection is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from memfold.memory.facts import FoundRelation
 from memfold.memory.ports import MemoryRow, Vectors
 from memfold.memory.texts import same_key
 from memfold.schemas.records import Clear, MemoriesDecided, Operation, RelationChange, Scope
+
+TASTES = frozenset({"LIKES", "LOVES", "PREFERS", "DISLIKES", "HATES"})
+"""Relations of one sort: each may contradict another."""
+
+
+def _sort(relationship: str) -> str:
+    return "TASTE" if relationship in TASTES else relationship
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,22 @@ class SubjectState:
         scores = vectors @ matrix.astype(np.float32).T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         return [[(inside[i], float(row[i])) for i in order] for row, order in zip(scores, best, strict=True)]
+
+    def related(self, relations: Sequence[FoundRelation], scope: Scope, count: int) -> list[Known]:
+        """Up to `count` memories inside the scope that hold a relation of the same source and sort, newest first.
+
+        What contradicts a fact is often not near it in meaning: "I live in Oslo" and "I moved to Bergen" share no word.
+        """
+        wanted = {(same_key(relation.source), _sort(relation.relationship)) for relation in relations}
+        if not wanted:
+            return []
+        found = [
+            known
+            for known in reversed(self.memories.values())
+            if scope.covers(known.scope)
+            and any((same_key(held.source), _sort(held.relationship)) in wanted for held in known.relations)
+        ]
+        return found[:count]
 
     def fold(self, body: MemoriesDecided) -> None:
         """Apply one of the subject's own events."""

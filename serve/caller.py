@@ -10,7 +10,7 @@ from memfold.audit.history import DuckDBHistory
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
-from memfold.providers.presets import embedder_from
+from memfold.providers.presets import close_models, embedder_from
 from memfold.serve.embedded import EmbeddedStack, running_stack
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
@@ -47,10 +47,12 @@ class Caller:
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)
+            embedder = embedder_from(settings.models)
+            opening.push_async_callback(close_models, embedder)
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
-                Recalling(settings.tenant, parts.index, views, parts.keys, embedder_from(settings.models)),
+                Recalling(settings.tenant, parts.index, views, parts.keys, embedder),
                 DuckDBHistory(
                     settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
                 ),

@@ -85,7 +85,11 @@ class EmbeddedStack:
         """Start `memfold up` in the home and wait until it is ready. Raises WorkerNotStarted with the end of its log."""
         options = ["--parent-pipe", "--separate"] if separate else ["--parent-pipe"]
         process = start_up(settings, options, subprocess.PIPE)
-        return cls(process, wait_ready(settings.folder, process).bootstrap_servers)
+        try:
+            return cls(process, wait_ready(settings.folder, process).bootstrap_servers)
+        except BaseException:
+            cls(process, "").stop()
+            raise
 
     def stop(self) -> None:
         """Close the pipe and wait for everything to stop in order."""

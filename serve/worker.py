@@ -17,7 +17,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
-from memfold.providers.presets import models_from
+from memfold.providers.presets import close_models, models_from
 from memfold.replay.build import open_shard
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
@@ -89,6 +89,7 @@ class Worker:
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         embedder, extractor, decider = models_from(self._parts.settings.models)
         models = Models(embedder, extractor, decider)
+        self._closing.push_async_callback(close_models, embedder, extractor, decider)
         parts = self._parts
         progress = self._progress["decide"]
         return DecideRoom(

@@ -1,0 +1,67 @@
+"""`make bench`: every figure beside its limit, in one run. Arguments choose measures: live, stages, rebuild, large, search."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.live import idle, ingest, single
+from benchmarks.rebuild import LARGE, SMALL, rebuild, search
+from benchmarks.stages import stages
+from benchmarks.table import Row, report
+from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.settings import settings_from
+
+ALL = ("idle", "single", "ingest", "stages", "rebuild", "search", "large")
+
+
+def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
+    measures = {"idle": idle, "single": single, "ingest": ingest}
+    chosen = [name for name in measures if name in wanted]
+    if not chosen:
+        return []
+    settings = settings_from(home=folder / "live")
+    stack = EmbeddedStack.start(settings)
+    try:
+        return [row for name in chosen for row in asyncio.run(measures[name](settings))]
+    finally:
+        stack.stop()
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(ALL)
+    folder = Path(tempfile.mkdtemp(prefix="memfold-bench-"))
+    try:
+        rows = _on_a_stack(folder, wanted)
+        if "stages" in wanted:
+            rows += stages(folder)
+        if "rebuild" in wanted or "search" in wanted or "large" in wanted:
+            small, small_rate, settings = rebuild(folder, SMALL, 15_000)
+            rows += small
+            if "search" in wanted:
+                rows += asyncio.run(search(settings))
+            if "large" in wanted:
+                large, large_rate, _ = rebuild(folder, LARGE, None)
+                ratio = large_rate / small_rate
+                rows += large
+                rows.append(
+                    Row(
+                        "rebuild of 500,000 against 100,000",
+                        f"{ratio:.2f} of the rate",
+                        "linear",
+                        "",
+                        ratio >= 0.8,
+                    )
+                )
+        print(report(rows))
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
