@@ -1,0 +1,57 @@
+"""Answers from the graph shards that are open in this process; who asks from another process asks this one over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+
+from memfold.memory.ports import Relation
+from memfold.projections.graph import GraphShard
+from memfold.projections.graph_fold import Assertion
+from memfold.projections.graph_terms import SubjectGraph
+from memfold.schemas.records import Scope
+
+
+class OxigraphRelations:
+    """The relations in the shards of a mapping that may change while it is read: partitions come and go."""
+
+    def __init__(self, shards: Mapping[int, GraphShard | None]) -> None:
+        self._shards = shards
+
+    async def relations(
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        relationship: str | None = None,
+        limit: int = 1000,
+    ) -> list[Relation]:
+        """Relations that hold now inside the scope, oldest first; at most `limit`. Those of closed shards are left out."""
+        return await asyncio.to_thread(self.find, tenant, subject, scope, relationship, limit)
+
+    def find(
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        relationship: str | None = None,
+        limit: int = 1000,
+    ) -> list[Relation]:
+        """As `relations`, in the calling thread."""
+        found = [
+            assertion
+            for assertion in self._assertions(tenant, subject, scope)
+            if (relationship is None or assertion.relationship == relationship)
+            and scope.covers(assertion.scope)
+        ]
+        found.sort(key=lambda assertion: (assertion.since, assertion.partition, *assertion.place()))
+        return [assertion.relation() for assertion in found[:limit]]
+
+    def _assertions(self, tenant: str, subject: str | None, scope: Scope) -> Iterator[Assertion]:
+        for shard in list(self._shards.values()):
+            if shard is None or shard.closed:
+                continue
+            if subject is None:
+                yield from shard.active_of(tenant, scope)
+            else:
+                yield from shard.active(SubjectGraph(tenant, subject)).values()

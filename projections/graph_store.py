@@ -1,0 +1,161 @@
+"""The graph on disk: one Oxigraph store, its writer's lock, and commits that are whole or not there.
+
+Two ways to commit, both one atomic step under kill -9, chosen by size. A small batch is one SPARQL update: one write batch in
+RocksDB's log. A large one is one bulk load: sorted files that RocksDB takes in through one record of its manifest, four times
+as fast. A bulk load can add but not remove, so it is marked as unfinished (`mf:unfinished`) until what has to go is removed
+right after; if the process dies between the two, the next `open` does it: what went follows from what was added.
+Oxigraph documents the update as transactional; that the bulk load is atomic follows from its source (a BulkLoader without
+`without_atomicity`), and a test that kills it in the middle holds it.
+
+Both survive the death of the process, not a power cut: an update stays in the page cache until `flush`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import pyoxigraph as ox
+from msgspec import structs
+
+from memfold.memory.errors import ShardDamaged, ShardLocked
+from memfold.projections.base import Position
+from memfold.projections.graph_quads import (
+    GRAPHS,
+    HELD,
+    HOLDS,
+    REIFIES,
+    TENANT,
+    Quad,
+    as_nquads,
+    as_update,
+)
+from memfold.projections.graph_terms import BASE, VOCABULARY, XSD, named
+
+POSITION = BASE + "position"
+UNFINISHED = VOCABULARY + "unfinished"
+BULK = 3_000
+"""Quads from which on a bulk load (some 12 ms and 5 µs a quad) costs less than an update (15 µs a quad)."""
+FLUSH = 50_000
+"""Quads after which updates are written out of memory: bounds what they hold there, and the time to open after a crash."""
+
+REMOVED_AT_ONCE = 10_000
+"""Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
+
+_PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
+_FINISH = f"""
+DELETE {{ GRAPH ?prov {{ ?assertion {HOLDS} ?record }} }}
+WHERE {{ GRAPH ?prov {{ ?assertion {HELD} ?record ; {HOLDS} ?record }} }} ;
+DELETE {{ GRAPH ?graph {{ ?source ?relationship ?target }} }}
+WHERE {{
+  GRAPH {GRAPHS} {{ ?graph {TENANT} ?tenant }}
+  GRAPH ?graph {{ ?source ?relationship ?target }}
+  FILTER NOT EXISTS {{ GRAPH ?prov {{
+    ?assertion {REIFIES} <<( ?source ?relationship ?target )>> ; {HOLDS} ?record
+  }} }}
+}} ;
+DELETE WHERE {{ GRAPH {named(POSITION)} {{ ?node {named(UNFINISHED)} ?is }} }}
+"""
+_INTEGER = ox.NamedNode(XSD + "integer")
+
+
+class GraphStore:
+    """The store in the folder `path`, for one writer. Raises ShardLocked, ShardDamaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.mkdir(parents=True, exist_ok=True)
+        self._lock = (path / "writer.lock").open("a")
+        self._placed: list[Quad] = []
+        self._unflushed = 0
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with self.reading():
+                self.triples = ox.Store(path / "oxigraph")
+                self._load_position()
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError) and (isinstance(error, BlockingIOError) or "/LOCK:" in str(error)):
+                raise ShardLocked(
+                    f"{path} is open for writing elsewhere; stop that worker, or wait until it has gone"
+                ) from error
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """What Oxigraph raises inside becomes ShardDamaged. OSErrors (no space, no rights) pass as they are."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise ShardDamaged(
+                f"the graph in {self._path} cannot be read ({error}); `memfold replay rebuild` makes it anew from the log"
+            ) from error
+
+    def commit(self, added: Sequence[Quad], removed: Sequence[Quad], position: Position) -> None:
+        """Add and remove quads and move the position, in one atomic step. No quad may be in both."""
+        if len(added) + len(removed) < BULK:
+            self._update(added, removed, position)
+        else:
+            self._bulk_load(added, removed, position)
+        self.position = position
+
+    def _update(self, added: Sequence[Quad], removed: Sequence[Quad], position: Position) -> None:
+        placed = self._position_quads(position)
+        self.triples.update(as_update([*removed, *self._placed], [*added, *placed]))
+        self._placed = placed
+        self._unflushed += len(added) + len(removed)
+        if self._unflushed > FLUSH:
+            self.triples.flush()
+            self._unflushed = 0
+
+    def _bulk_load(self, added: Sequence[Quad], removed: Sequence[Quad], position: Position) -> None:
+        # The old position stays until the next update: the highest number counts, and one removal here would make RocksDB
+        # write out its memory before every bulk load.
+        self._number += 1
+        placed = self._position_quads(position)
+        unfinished = (named(POSITION), f"{named(self._node())} {named(UNFINISHED)} {ox.Literal(True)}")
+        mark = [unfinished] if removed else []
+        lines = as_nquads([*added, *placed, *mark])
+        self.triples.bulk_load(lines.encode(), format=ox.RdfFormat.N_QUADS, lenient=True)
+        self._placed += placed
+        for start in range(0, len(removed), REMOVED_AT_ONCE):
+            last = start + REMOVED_AT_ONCE >= len(removed)
+            self.triples.update(as_update([*removed[start : start + REMOVED_AT_ONCE], *mark * last], []))
+
+    def _node(self) -> str:
+        return f"{POSITION}/{self._number}"
+
+    def _position_quads(self, position: Position) -> list[Quad]:
+        """Numbers in quads of their own, because Oxigraph keeps them in the index and every text forever."""
+        node, graph = named(self._node()), named(POSITION)
+        return [
+            (graph, f"{node} {named(VOCABULARY + field)} {ox.Literal(str(value), datatype=_INTEGER)}")
+            for field, value in structs.asdict(position).items()
+        ]
+
+    def _load_position(self) -> None:
+        """Read the position of the newest commit; finish it if it is a bulk load whose process died."""
+        rows = list(cast(ox.QuerySolutions, self.triples.query(_PLACED)))
+        if any(field.value == UNFINISHED for _, field, _ in rows):
+            self.triples.update(_FINISH)
+            rows = list(cast(ox.QuerySolutions, self.triples.query(_PLACED)))
+        self._placed = [(named(POSITION), " ".join(map(str, row))) for row in rows]
+        self._number = max((int(node.value.rpartition("/")[2]) for node, _, _ in rows), default=0)
+        newest = [(field.value, value.value) for node, field, value in rows if node.value == self._node()]
+        self.position = Position(**{field.removeprefix(VOCABULARY): int(value) for field, value in newest})
+
+    def close(self) -> None:
+        """Write everything out and let the next writer in."""
+        try:
+            self.triples.flush()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let the next writer in; what it opens is as a crash would leave it."""
+        # Oxigraph closes a store when nothing refers to it, and an error's traceback refers to this object.
+        self.__dict__.pop("triples", None)
+        self._lock.close()
