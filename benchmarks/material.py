@@ -81,7 +81,7 @@ class LogMaker:
                 "user",
                 "{}",
                 None,
-                vectors[n].astype("<f2").tobytes(),
+                packed[n].tobytes(),
             )
             for n in range(self._per_event)
         ]
