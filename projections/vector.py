@@ -58,8 +58,8 @@ class VectorShard:
                 )
         wanted = touched(events)
         known = {memory_id for memory_id in wanted.memories if hash(memory_id) in self._known}
-        held = self._table.load(Touched(known, wanted.subjects, wanted.tenants))
-        self._table.commit(fold(events, held), position)
+        held = list(self._table.load(Touched(known, wanted.subjects, wanted.tenants)))
+        self._table.commit(fold(events, held), position, all_new=not held)
         self._known.update(map(hash, wanted.memories - known))
         self._table.keep_up()
 

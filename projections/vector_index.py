@@ -19,7 +19,8 @@ from memfold.projections.generations import Generations
 from memfold.projections.vector_filter import CURRENT, equal, every, inside, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
-from memfold.projections.vector_rows import POSITION, vectors_of
+from memfold.projections.vector_rows import vectors_of
+from memfold.projections.vector_table import IS_POSITION
 from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import RelationChange, Scope
 
@@ -94,9 +95,9 @@ class LanceMemoryIndex:
         async def reached(table: AsyncTable) -> int:
             seen, version = self._seen.get(partition), await table.version()
             if seen is None or seen[:2] != (table, version):
-                found = await table.query().where(equal("row_id", POSITION)).select(["evt_offset"]).to_arrow()
+                found = await table.query().where(IS_POSITION).select(["evt_offset"]).to_arrow()
                 # A newer version may have come in between: then the offset is that one's, and is asked for again.
-                self._seen[partition] = seen = (table, version, found["evt_offset"][0].as_py())
+                self._seen[partition] = seen = (table, version, max(found["evt_offset"].to_pylist()))
             return seen[2]
 
         return await self._tables.ask(partition, reached, -1)

@@ -1,4 +1,4 @@
-"""One version of a memory as a row, and rows as Arrow columns. The position is one more row of the same table.
+"""One version of a memory as a row, and rows as Arrow columns. A position is one more row of the same table.
 
 Times are microseconds since 1970 in UTC: what the log's `said_at` holds; `recorded_at` has whole milliseconds.
 """
@@ -17,8 +17,6 @@ from msgspec.structs import astuple
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Position
 
-POSITION = "position"
-"""`row_id` of the position; version rows are `<memory id>:<version>`, so none can have it."""
 _TIME = pa.timestamp("us", "UTC")
 _TYPES: dict[str, pa.DataType] = {
     "row_id": pa.string(),
@@ -85,9 +83,9 @@ def batch_of(rows: Sequence[Row], position: Position, dimensions: int) -> pa.Rec
 
 
 def _marks(position: Position) -> list[Any]:
-    """The position's row without its vector. The counters travel as JSON in `metadata`."""
-    counters = msgspec.json.encode(position).decode()
-    told = {"row_id": POSITION, "metadata": counters, "evt_offset": position.offset}
+    """The position's row without its vector: no memory, the whole of it as JSON in `metadata`, an id that no version can have."""
+    whole = msgspec.json.encode(position).decode()
+    told = {"row_id": f"position@{position.offset}", "metadata": whole, "evt_offset": position.offset}
     return [told.get(name) for name in _TYPES]
 
 
@@ -113,13 +111,13 @@ def _vectors(rows: Sequence[Row], dimensions: int) -> pa.Array:
 
 
 def rows_of(table: pa.Table) -> list[Row]:
-    """The rows of a table with all columns; the position is left out."""
+    """The rows of a table with all columns; none of them may be a position."""
     columns: list[Sequence[Any]] = []
     for name, kind in _TYPES.items():
         column = table[name]
         columns.append((column.cast(pa.int64()) if kind == _TIME else column).to_pylist())
     columns.append([vector for chunk in table["vector"].chunks for vector in vectors_of(chunk)])
-    return [Row(*values) for values in zip(*columns, strict=True) if values[0] != POSITION]
+    return [Row(*values) for values in zip(*columns, strict=True)]
 
 
 def vectors_of(chunk: Any) -> list[bytes | None]:
@@ -134,9 +132,7 @@ def vectors_of(chunk: Any) -> list[bytes | None]:
     ]
 
 
-def position_of(table: pa.Table) -> Position | None:
-    """The position in the table's rows, if it is there."""
-    for row_id, counters in zip(table["row_id"].to_pylist(), table["metadata"].to_pylist(), strict=True):
-        if row_id == POSITION:
-            return msgspec.json.decode(counters, type=Position)
-    return None
+def position_of(positions: pa.Table) -> Position:
+    """The one that counts, of at least one."""
+    newest = int(np.argmax(positions["evt_offset"].to_numpy()))
+    return msgspec.json.decode(positions["metadata"][newest].as_py(), type=Position)

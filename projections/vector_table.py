@@ -1,8 +1,11 @@
-"""The vector shard on disk: one LanceDB table, and its position as a row of that table.
+"""The vector shard on disk: one LanceDB table, and its position as rows of that table.
 
-A batch is one `merge_insert`, which is one commit: new rows, closed rows and position together or not at all. Because every
-commit replaces the position row, two commits at the same time collide, and LanceDB does the second one again on what the first
-left; there `evt_offset` keeps it from changing anything that is newer. So a writer that slipped past the lock does no harm.
+A batch is one commit: its rows and one more row that says up to where the log is applied; of these the highest offset counts,
+and upkeep removes the others. New rows are appended; where rows change, the batch is one `merge_insert` on `row_id`. Appending
+costs half of merging, and most batches only add.
+
+Only the writer that knows the table's newest version may commit to it. The shard's lock keeps others away; this check finds
+them where a lock does not reach.
 """
 
 from __future__ import annotations
@@ -20,14 +23,16 @@ from memfold.projections.base import Position
 from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_filter import CURRENT, equal, every, one_of
 from memfold.projections.vector_fold import Touched
-from memfold.projections.vector_rows import POSITION, Row, batch_of, position_of, rows_of, schema
+from memfold.projections.vector_rows import Row, batch_of, position_of, rows_of, schema
 from memfold.projections.vector_upkeep import Upkeep
 
 TABLE = "memories"
 INDEXED = ("subject", "memory_id")
 """`row_id` has no index on purpose: it makes a merge of 5,000 rows a third slower and no merge faster up to 125,000 rows."""
 CACHE = 64 * 2**20
+IS_POSITION = "memory_id IS NULL"
 _ASKED = 1_000
+_ONE_OF_TWO = "stop one of the two workers, then `memfold replay verify`"
 
 
 class VectorTable:
@@ -46,6 +51,7 @@ class VectorTable:
             self._check_columns()
             self._index()
             self.position = self._read_position()
+            self._version = self._table.version
             self._upkeep = Upkeep(self._table.count_rows())
 
     def load(self, touched: Touched) -> Iterator[Row]:
@@ -68,41 +74,60 @@ class VectorTable:
 
     def columns(self, names: list[str]) -> pa.Table:
         """These columns of all rows but the position, by row_id."""
-        asked = ["row_id", *(name for name in names if name != "row_id")]
+        asked = list(dict.fromkeys(["row_id", "memory_id", *names]))
         with lance_errors(self.path):
             found = self._table.search().select(asked).to_arrow()
-        found = found.filter(pc.field("row_id") != POSITION)
+        found = found.filter(pc.field("memory_id").is_valid())
         return found.sort_by("row_id").select(names)
 
-    def commit(self, rows: list[Row], position: Position) -> None:
-        """Write the rows and the position. Raises InvalidInput, before anything is written; ShardLocked, when another wrote first."""
+    def commit(self, rows: list[Row], position: Position, all_new: bool) -> None:
+        """Write the rows and the position. Raises InvalidInput and ShardLocked before anything is written.
+
+        `all_new`: none of the rows is in the table.
+        """
         batch = batch_of(rows, position, self.dimensions)
         with lance_errors(self.path):
-            merged = (
-                self._table.merge_insert("row_id")
-                .when_matched_update_all(where="target.evt_offset < source.evt_offset")
-                .when_not_matched_insert_all()
-                .execute(batch, on_bad_vectors="null")
-            )
-        if merged.num_inserted_rows + merged.num_updated_rows != batch.num_rows:
-            raise ShardLocked(
-                f"another writer has brought {self.path} to offset {self._read_position().offset}, "
-                f"so this one's {position.offset} is stale; stop one of the two workers"
-            )
-        self.position = position
+            self._refuse_other_writers()
+            if all_new:
+                written = self._table.add(batch, on_bad_vectors="null").version
+            else:
+                merge = self._table.merge_insert("row_id").when_matched_update_all()
+                written = merge.when_not_matched_insert_all().execute(batch, on_bad_vectors="null").version
+        if written != self._version + 1:
+            raise ShardLocked(f"another writer committed to {self.path} at the same time; {_ONE_OF_TWO}")
+        self._version, self.position = written, position
         self._upkeep.written(len(rows))
 
     def keep_up(self) -> None:
         """Upkeep, when it is due."""
         if self._upkeep.due():
-            with lance_errors(self.path):
-                self._upkeep.run(self._table)
+            self._keep_up()
 
     def settle(self) -> None:
-        """Upkeep, when it is worth its while: before the shard is left alone."""
-        if self._upkeep.worthwhile():
-            with lance_errors(self.path):
+        """Upkeep, when it is worth its while and nobody else is writing: before the shard is left alone."""
+        if self._upkeep.worthwhile() and not self._overtaken():
+            self._keep_up()
+
+    def _keep_up(self) -> None:
+        with lance_errors(self.path):
+            self._refuse_other_writers()
+            try:
                 self._upkeep.run(self._table)
+                self._table.delete(every(IS_POSITION, f"evt_offset < {self.position.offset}"))
+            finally:
+                # Upkeep that fails half way has made versions too, and they are this writer's.
+                self._version = self._table.version
+
+    def _overtaken(self) -> bool:
+        self._table.checkout_latest()  # type: ignore[no-untyped-call]
+        return bool(self._table.version != self._version)
+
+    def _refuse_other_writers(self) -> None:
+        if self._overtaken():
+            raise ShardLocked(
+                f"another writer has brought {self.path} to version {self._table.version}, "
+                f"this one left it at {self._version}; {_ONE_OF_TWO}"
+            )
 
     def _check_columns(self) -> None:
         found, wanted = self._table.schema, schema(self.dimensions)
@@ -124,13 +149,12 @@ class VectorTable:
                 self._table.create_index(column, config=BTree())
 
     def _read_position(self) -> Position:
-        found = self._table.search().where(equal("row_id", POSITION)).to_arrow()
-        position = position_of(found)
-        if position is None or found.num_rows != 1:
+        found = self._table.search().where(IS_POSITION).select(["evt_offset", "metadata"]).to_arrow()
+        if not found.num_rows:
             raise ShardDamaged(
-                f"{self.path} has {found.num_rows} positions, not one; `memfold replay rebuild` makes it anew"
+                f"{self.path} has no position; `memfold replay rebuild` makes it anew from the log"
             )
-        return position
+        return position_of(found)
 
 
 def is_there(path: Path) -> bool:

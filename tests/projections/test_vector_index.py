@@ -1,0 +1,277 @@
+"""What a reader in any process sees: against a brute-force search over the rows that were written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.memory.ports import MemoryRow
+from memfold.projections.base import Position, fenced
+from memfold.projections.generations import Generations
+from memfold.projections.vector import VectorShard
+from memfold.projections.vector_index import LanceMemoryIndex
+from memfold.schemas.partitions import partition_of
+from memfold.schemas.records import Event, Scope
+from tests.projections.shard_contract import feed
+from tests.strategies import DIMENSIONS, OWNERS, history, unit_vector
+
+PARTITIONS = 3
+ANYONE = Scope()
+ALEX, KIM, OTHER_TENANT = OWNERS
+QUERY = np.frombuffer(unit_vector(99), "<f2").astype(np.float32)
+
+
+def by_partition(events: list[Event]) -> dict[int, list[Event]]:
+    found: dict[int, list[Event]] = {partition: [] for partition in range(PARTITIONS)}
+    for event in events:
+        partition = partition_of(event.envelope.tenant, event.envelope.subject, PARTITIONS)
+        found[partition].append(replace(event, partition=partition))
+    return found
+
+
+class Store:
+    """Writes to the served generation as the workers do."""
+
+    def __init__(self, root: Path) -> None:
+        self.generations = Generations(root, "vector")
+        self.open("g0001")
+
+    def open(self, generation: str) -> None:
+        self.shards = [
+            VectorShard(self.generations.shard_path(generation, partition), partition, DIMENSIONS)
+            for partition in range(PARTITIONS)
+        ]
+
+    def feed(self, events: list[Event]) -> None:
+        for partition, mine in by_partition(events).items():
+            if mine:
+                feed(self.shards[partition], mine)
+
+    def close(self) -> None:
+        for shard in self.shards:
+            shard.close()
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    # Clears of a whole tenant would leave too little to find.
+    return [event for event in fenced(history(Random(21), 170), Position())[0] if not event.body.clears]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def index(store: Store) -> AsyncIterator[LanceMemoryIndex]:
+    index = LanceMemoryIndex(store.generations, PARTITIONS)
+    yield index
+    await index.close()
+
+
+def cosine(row: MemoryRow) -> float:
+    vector = np.frombuffer(row.vector, "<f2").astype(np.float32)
+    return float(vector @ QUERY / np.linalg.norm(vector) / np.linalg.norm(QUERY))
+
+
+async def test_search_is_exact(store: Store, index: LanceMemoryIndex, events: list[Event]) -> None:
+    store.feed(events)
+    for tenant, subject in [(ALEX.tenant, ALEX.subject), (KIM.tenant, KIM.subject), (ALEX.tenant, None)]:
+        for scope in (
+            ANYONE,
+            Scope(user_id="alex"),
+            Scope(agent_id="a'b"),
+            Scope(run_id="run-1", actor_id="bot"),
+        ):
+            rows = await index.current(tenant, subject, scope, None)
+            best = sorted(rows, key=lambda row: -cosine(row))[:5]
+            hits = await index.search(tenant, subject, scope, QUERY, 5)
+            assert [hit.row.memory_id for hit in hits] == [row.memory_id for row in best]
+            assert [hit.score for hit in hits] == pytest.approx([cosine(row) for row in best], abs=1e-4)
+            assert [hit.row for hit in hits] == [replace(row, vector=b"") for row in best]
+
+
+async def test_current_is_what_the_scope_covers(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    everything = await index.current(ALEX.tenant, None, ANYONE, None)
+    assert {row.subject for row in everything} == {ALEX.subject, KIM.subject}
+    assert len({row.memory_id for row in everything}) == len(everything) > 30
+    assert everything == sorted(everything, key=lambda row: (row.created_at, row.memory_id))
+    for scope in (
+        Scope(user_id="kim"),
+        Scope(agent_id="planner"),
+        Scope(run_id="run-1", actor_id="alex"),
+        Scope(user_id="x"),
+    ):
+        inside = [row for row in everything if scope.covers(row.scope)]
+        assert await index.current(ALEX.tenant, None, scope, None) == inside
+        assert await index.current(ALEX.tenant, None, scope, 3) == inside[:3]
+    mine = await index.current(ALEX.tenant, ALEX.subject, ANYONE, None)
+    assert mine == [row for row in everything if row.subject == ALEX.subject]
+
+
+async def test_a_row_is_what_was_written(store: Store, index: LanceMemoryIndex) -> None:
+    one = [
+        event for event in history(Random(4), 90) if len(event.body.operations) == 1 and event.body.relations
+    ]
+    event = next(event for event in one if event.body.operations[0].op == "ADD")
+    event = replace(event, envelope=replace(event.envelope, tenant=ALEX.tenant, subject=ALEX.subject))
+    (added,) = event.body.operations
+    store.feed([event])
+    (row,) = await index.find(ALEX.tenant, [added.memory_id])
+    said_at = added.said_at or event.recorded_at
+    assert row == MemoryRow(
+        tenant=ALEX.tenant,
+        subject=ALEX.subject,
+        memory_id=added.memory_id,
+        version=1,
+        text=added.text,
+        scope=added.scope,
+        created_at=said_at,
+        updated_at=said_at,
+        valid_from=event.recorded_at,
+        valid_to=None,
+        role=added.role,
+        metadata=added.metadata,
+        relations=event.body.relations,
+        vector=added.vector or b"",
+    )
+
+
+async def test_find_looks_into_every_partition_of_the_tenant(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    rows = await index.current(ALEX.tenant, None, ANYONE, None)
+    theirs = await index.current(OTHER_TENANT.tenant, None, ANYONE, None)
+    asked = [row.memory_id for row in reversed(rows)]
+    assert (
+        await index.find(ALEX.tenant, [*asked, "unknown", "' OR 1=1 --", theirs[0].memory_id, asked[0]])
+        == rows[::-1]
+    )
+    assert await index.find(OTHER_TENANT.tenant, asked) == []
+    assert await index.find(ALEX.tenant, []) == []
+
+
+async def test_another_tenant_is_never_in_an_answer(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    for scope in (
+        ANYONE,
+        Scope(user_id="alex"),
+        Scope(user_id="' OR 1=1 --"),
+        Scope(agent_id="' OR tenant = 'zeta"),
+    ):
+        for tenant in (ALEX.tenant, OTHER_TENANT.tenant, "' OR 1=1 --"):
+            hits = await index.search(tenant, None, scope, QUERY, 1000)
+            rows = await index.current(tenant, None, scope, None)
+            assert {row.tenant for row in [*rows, *(hit.row for hit in hits)]} <= {tenant}
+            assert {hit.row.memory_id for hit in hits} == {row.memory_id for row in rows if row.vector}
+        assert await index.current(ALEX.tenant, OTHER_TENANT.subject, scope, None) == []
+
+
+async def test_a_memory_without_a_vector_is_listed_and_not_searched(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    first = next(event for event in events if event.body.operations)
+    bare = [replace(done, vector=None) for done in first.body.operations]
+    store.feed([replace(first, body=replace(first.body, operations=bare))])
+    tenant, subject = first.envelope.tenant, first.envelope.subject
+    assert len(await index.current(tenant, subject, ANYONE, None)) == len(bare)
+    assert await index.search(tenant, subject, ANYONE, QUERY, 10) == []
+
+
+async def test_nothing_is_there_before_the_first_write(
+    store: Store, index: LanceMemoryIndex, tmp_path: Path
+) -> None:
+    bare = LanceMemoryIndex(Generations(tmp_path / "nowhere", "vector"), PARTITIONS)
+    for empty in (index, bare):
+        assert await empty.search(ALEX.tenant, ALEX.subject, ANYONE, QUERY, 5) == []
+        assert await empty.current(ALEX.tenant, None, ANYONE, 5) == []
+        assert await empty.find(ALEX.tenant, ["x"]) == []
+        assert [await empty.position(partition) for partition in range(PARTITIONS)] == [-1] * PARTITIONS
+    await bare.close()
+
+
+async def test_every_commit_is_seen_at_once(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    for event in events[:40]:
+        store.feed([event])
+        partition = partition_of(event.envelope.tenant, event.envelope.subject, PARTITIONS)
+        assert await index.position(partition) == store.shards[partition].position().offset
+        added = [done.memory_id for done in event.body.operations if done.op == "ADD"]
+        assert {row.memory_id for row in await index.find(event.envelope.tenant, added)} == set(added)
+
+
+async def test_a_reader_follows_the_pointer(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    before = await index.current(ALEX.tenant, None, ANYONE, None)
+    store.close()
+    generation = store.generations.create_next()
+    store.open(generation)
+    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
+    store.generations.serve(generation)
+    assert await index.current(ALEX.tenant, None, ANYONE, None) == []
+    assert await index.position(0) == -1
+    store.feed(events)
+    store.generations.remove("g0001")
+    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
+
+
+async def test_a_generation_that_goes_away_while_it_is_read_is_asked_for_no_longer(
+    store: Store, index: LanceMemoryIndex, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.feed(events)
+    before = await index.current(ALEX.tenant, None, ANYONE, None)
+    store.close()
+    generation = store.generations.create_next()
+    store.open(generation)
+    store.feed(events)
+    seen = store.generations.pointer()
+
+    pointers = iter([seen, seen, seen])
+    real = Generations.pointer
+
+    def late(self: Generations) -> object:
+        """The pointer moves right after the reader has looked at it."""
+        return next(pointers, None) or real(self)
+
+    store.generations.serve(generation)
+    store.generations.remove("g0001")
+    monkeypatch.setattr(Generations, "pointer", late)
+    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
+
+
+async def test_damage_is_named_with_the_way_out(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    store.close()
+    for file in store.generations.shard_path("g0001", 0).parent.rglob("*.lance"):
+        if file.is_file():
+            file.write_bytes(b"")
+    with pytest.raises(ShardDamaged, match=r"g0001/p000\d cannot be read; `memfold replay rebuild`"):
+        await index.current(ALEX.tenant, None, ANYONE, None)
+
+
+@pytest.mark.parametrize(
+    "vector", [np.zeros(4), np.array([1, np.nan, 0, 0]), np.array([np.inf, 0, 0, 0]), np.ones((1, 4))]
+)
+async def test_a_vector_without_direction_is_refused(index: LanceMemoryIndex, vector: np.ndarray) -> None:
+    with pytest.raises(InvalidInput, match="finite, non-zero"):
+        await index.search(ALEX.tenant, None, ANYONE, vector.astype(np.float32), 5)
