@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from msgspec.structs import replace
@@ -10,8 +11,8 @@ from msgspec.structs import replace
 from memfold.schemas.codec import encode
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS, key_of
-from memfold.schemas.records import Event, LogRecord
-from tests.strategies import OWNERS
+from memfold.schemas.records import Clear, Event, LogRecord, MemoriesDecided, Operation, Scope
+from tests.strategies import EPOCH, OWNERS, Owner, history
 
 KEK = bytes(range(32))
 
@@ -64,3 +65,32 @@ class ListTail:
         assert topic == EVENTS
         self.asked.append(offset)
         return self.partitions[partition][offset + 1 :]
+
+
+@dataclass
+class Script:
+    """Writes events one after the other; `again` gives the command offset of an earlier one."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def __call__(
+        self, owner: Owner, *operations: Operation, clears: Sequence[Clear] = (), again: int | None = None
+    ) -> Script:
+        offset = len(self.events)
+        command = offset * 2 if again is None else again
+        envelope = replace(
+            history(Random(1), 1)[0].envelope,
+            record_id=f"event {offset}",
+            tenant=owner.tenant,
+            subject=owner.subject,
+            command_id=f"command {command}",
+            command_offset=command,
+            memory_ids=[operation.memory_id for operation in operations],
+        )
+        body = MemoriesDecided("decided", operations=list(operations), clears=list(clears))
+        self.events.append(Event(0, offset, EPOCH, envelope, body))
+        return self
+
+
+def written(op: str, memory_id: str, version: int, text: str) -> Operation:
+    return Operation(op, memory_id, version, text, Scope("alex"))

@@ -1,0 +1,129 @@
+"""Every event that touched a memory, out of the full log: the Parquet archive and, behind it, the log itself.
+
+An answer is never older than the question: the archive's end is looked at first, then the log is read from there to where it
+ends now. What cannot be opened is left out of the events and counted in the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from itertools import dropwhile, groupby
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]
+from msgspec import Struct
+
+from memfold.audit.connection import ReadOnlySQL
+from memfold.audit.fence import counting
+from memfold.audit.snapshot import CLEARS, Snapshot
+from memfold.audit.tail import Tail, TailRows
+from memfold.audit.touching import Touching
+from memfold.memory.errors import ShardDamaged
+from memfold.projections.archive_segments import read_covers
+from memfold.projections.archive_source import ArchiveSource
+from memfold.schemas.errors import UnknownKey
+from memfold.schemas.opening import Keys
+from memfold.schemas.partitions import EVENTS
+from memfold.schemas.records import Event
+
+logger = logging.getLogger(__name__)
+
+
+class Answer(Struct, frozen=True):
+    """The events that count, in log order, and how many rows that name the memory do not.
+
+    `duplicates` were written again by a retry or a zombie worker, `erased` can never be opened again, `unreadable` are forged,
+    damaged or sealed with a key that this key store never had.
+    """
+
+    events: list[Event] = []
+    duplicates: int = 0
+    erased: int = 0
+    unreadable: int = 0
+
+
+class DuckDBHistory:
+    """Implements HistoryLog over the archive under `archive` and the tail of memfold.events. One question at a time.
+
+    A clear counts as touching a memory when it is of the same subject, or of the whole tenant, and comes after the memory was
+    first named; whether its scope covers the memory is for the reader of the events (see `versions`).
+    """
+
+    def __init__(self, archive: Path, partitions: int, tail: Tail, keys: Keys) -> None:
+        self._archive, self._keys = archive.resolve(), keys
+        self._sql = ReadOnlySQL(self._archive)
+        self._tails = [TailRows(tail, EVENTS, partition) for partition in range(partitions)]
+        self._touching = Touching(keys)
+        self._turn = threading.Lock()
+
+    async def events_of(self, tenant: str, memory_id: str) -> list[Event]:
+        """Every opened event that touches the memory, in log order; empty for an unknown or erased one.
+
+        Raises ShardDamaged, LogTruncated, UnknownKey (when no record of the memory has a known key), and what the tail raises.
+        """
+        answer = await self.answer(tenant, memory_id)
+        if answer.unreadable:
+            logger.warning("%d records that name the memory %s cannot be read", answer.unreadable, memory_id)
+        return answer.events
+
+    async def answer(self, tenant: str, memory_id: str) -> Answer:
+        """The events of a memory, and what was left out of them. Raises as `events_of`."""
+        return await asyncio.to_thread(self._answer, tenant, memory_id)
+
+    def _answer(self, tenant: str, memory_id: str) -> Answer:
+        if memory_id == CLEARS:
+            return Answer()
+        with self._turn:
+            while True:
+                snapshot = self._snapshot()
+                try:
+                    return self._read(snapshot, tenant, memory_id)
+                except duckdb.Error as failure:
+                    # A segment that the archive's writer has replaced since it was listed is found under its new name.
+                    if all(segment.path.exists() for segment in snapshot.segments):
+                        raise self._blamed(failure) from failure
+
+    def _blamed(self, failure: duckdb.Error) -> ShardDamaged:
+        """Which segment a query failed on: read them all, with every check, until one raises."""
+        source = ArchiveSource(self._archive, verify=True)
+        for partition in range(len(self._tails)):
+            for _ in source.batches(EVENTS, partition):
+                pass
+        return ShardDamaged(
+            f"{self._archive} cannot be queried, though each of its segments can be read: {failure}"
+        )
+
+    def _snapshot(self) -> Snapshot:
+        covers = read_covers(self._archive, EVENTS)
+        tails: list[pa.Table] = []
+        for partition, rows in enumerate(self._tails):
+            archived = covers[partition][-1].last if partition in covers else -1
+            tails.append(rows.after(archived))
+        segments = [segment for partition in sorted(covers) for segment in covers[partition]]
+        return Snapshot(self._sql, segments, pa.concat_tables(tails))
+
+    def _read(self, snapshot: Snapshot, tenant: str, memory_id: str) -> Answer:
+        events: list[Event] = []
+        duplicates = erased = unreadable = 0
+        unknown_key: UnknownKey | None = None
+        marks = snapshot.marks(tenant, memory_id)
+        for _, group in groupby(marks, key=lambda mark: mark.partition):
+            opened = self._touching.open(snapshot, list(group), tenant, memory_id)
+            erased, unreadable = erased + opened.erased, unreadable + opened.unreadable
+            unknown_key = unknown_key or opened.unknown_key
+            if opened.events:
+                counted = counting(snapshot, opened.events, self._keys)
+                duplicates += len(opened.events) - len(counted)
+                # A memory that only a duplicate names never came to be, and no clear touches it before it did.
+                events += dropwhile(lambda event: memory_id not in event.envelope.memory_ids, counted)
+        if unknown_key and not events and not erased:
+            raise unknown_key
+        return Answer(events, duplicates, erased, unreadable)
+
+    def close(self) -> None:
+        """Waits for the question that is being answered."""
+        with self._turn:
+            self._sql.close()
