@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -25,7 +26,7 @@ class Draft:
 
     def __init__(self, command_id: str, state: SubjectState) -> None:
         self.state = state
-        self._command_id = command_id
+        self._namespace = uuid.UUID(command_id)
         self._operations: list[Operation] = []
         self._relations: list[RelationChange] = []
         self._clears: list[Clear] = []
@@ -40,7 +41,7 @@ class Draft:
         role: str | None = "user",
     ) -> str:
         """A new memory; its id."""
-        memory_id = derived_id(self._command_id, "memory", len(self._operations))
+        memory_id = derived_id(self._namespace, "memory", len(self._operations))
         self._operate(
             Operation(
                 "ADD",
@@ -111,7 +112,7 @@ class Draft:
             else:
                 change = RelationChange(
                     "ASSERT",
-                    derived_id(self._command_id, "assertion", len(self._relations)),
+                    derived_id(self._namespace, "assertion", len(self._relations)),
                     memory_id,
                     found.source,
                     found.relationship,

@@ -108,6 +108,13 @@ class Relation(Struct, frozen=True):
     since: datetime
 
 
+class About(Struct, frozen=True):
+    """Which relations are asked for: those that rest on one of these memories, or name one of these words (casefolded)."""
+
+    memory_ids: list[str] = []
+    words: list[str] = []
+
+
 class RelationGraph(Protocol):
     """Reads the served generation of the graph projection."""
 
@@ -117,9 +124,10 @@ class RelationGraph(Protocol):
         subject: str | None,
         scope: Scope,
         relationship: str | None = None,
+        about: About | None = None,
         limit: int = 1000,
     ) -> list[Relation]:
-        """Relations that hold now inside the scope; of one relationship if it is given."""
+        """Relations that hold now inside the scope, oldest first; of one relationship, and about something, if given."""
         ...
 
 

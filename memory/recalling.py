@@ -9,6 +9,7 @@ from typing import Any
 
 from memfold.memory.errors import InvalidInput, InvalidType
 from memfold.memory.ports import (
+    About,
     Embedder,
     Hit,
     MemoryIndex,
@@ -16,6 +17,7 @@ from memfold.memory.ports import (
     Relation,
     RelationGraph,
     SubjectDirectory,
+    Vectors,
 )
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.memory.writing import checked_memory_id
@@ -62,16 +64,24 @@ class Recalling:
         known, subject = self._subject(scope)
         if not known:
             return Found([], [])
-        relations = await self.graph.relations(self.tenant, subject, scope, relationship)
         (vector,) = await self.embedder.embed([query])
-        # A relation's evidence may lie anywhere in the ranking: filter first, cut afterwards.
-        wanted = MAX_LIMIT if relationship else limit
-        hits = await self.index.search(self.tenant, subject, scope, vector, wanted)
         if relationship:
-            evidence = {relation.memory_id for relation in relations}
-            return Found([hit for hit in hits if hit.row.memory_id in evidence][:limit], relations[:limit])
+            return await self._by_relation(vector, subject, scope, limit, relationship)
+        hits = await self.index.search(self.tenant, subject, scope, vector, limit)
         hits = [hit for hit in hits if hit.score >= threshold]
-        return Found(hits, _related(relations, query, {hit.row.memory_id for hit in hits})[:limit])
+        asked = {word.casefold() for word in _WORDS.findall(query)}
+        about = About([hit.row.memory_id for hit in hits], sorted(asked))
+        relations = await self.graph.relations(self.tenant, subject, scope, about=about)
+        return Found(hits, _named_first(relations, asked)[:limit])
+
+    async def _by_relation(
+        self, vector: Vectors, subject: str | None, scope: Scope, limit: int, relationship: str
+    ) -> Found:
+        relations = await self.graph.relations(self.tenant, subject, scope, relationship)
+        # A relation's evidence may lie anywhere in the ranking: filter first, cut afterwards.
+        hits = await self.index.search(self.tenant, subject, scope, vector, MAX_LIMIT)
+        evidence = {relation.memory_id for relation in relations}
+        return Found([hit for hit in hits if hit.row.memory_id in evidence][:limit], relations[:limit])
 
     def _subject(self, scope: Scope) -> tuple[bool, str | None]:
         """(whether anything can be there, the subject or None for all): an agent's memories may belong to many users."""
@@ -81,16 +91,13 @@ class Recalling:
         return subject is not None, subject
 
 
-def _related(relations: list[Relation], query: str, memory_ids: set[str]) -> list[Relation]:
-    """Relations whose names occur in the query first, then those that rest on a memory found."""
-    asked = {word.casefold() for word in _WORDS.findall(query)}
+def _named_first(relations: list[Relation], asked: set[str]) -> list[Relation]:
+    """Relations whose names occur in the query before those that only rest on a memory found."""
 
-    def named(relation: Relation) -> bool:
-        words = _WORDS.findall(f"{relation.source} {relation.target}".casefold())
-        return not asked.isdisjoint(words)
+    def unnamed(relation: Relation) -> bool:
+        return asked.isdisjoint(_WORDS.findall(f"{relation.source} {relation.target}".casefold()))
 
-    first = [relation for relation in relations if named(relation)]
-    return first + [r for r in relations if r.memory_id in memory_ids and r not in first]
+    return sorted(relations, key=unnamed)
 
 
 def checked_limit(limit: object) -> int:

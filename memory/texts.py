@@ -15,6 +15,6 @@ def same_key(text: str) -> str:
     return " ".join(_WORD.findall(folded)) or folded
 
 
-def derived_id(command_id: str, kind: str, ordinal: int) -> str:
+def derived_id(command_id: uuid.UUID, kind: str, ordinal: int) -> str:
     """UUIDv5 of (command id, kind, ordinal): a command decided twice gives the same ids."""
-    return str(uuid.uuid5(uuid.UUID(command_id), f"{kind}/{ordinal}"))
+    return str(uuid.uuid5(command_id, f"{kind}/{ordinal}"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 
-from memfold.memory.ports import Relation
+from memfold.memory.ports import About, Relation
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_fold import Assertion
 from memfold.projections.graph_terms import SubjectGraph
@@ -24,10 +25,11 @@ class OxigraphRelations:
         subject: str | None,
         scope: Scope,
         relationship: str | None = None,
+        about: About | None = None,
         limit: int = 1000,
     ) -> list[Relation]:
         """Relations that hold now inside the scope, oldest first; at most `limit`. Those of closed shards are left out."""
-        return await asyncio.to_thread(self.find, tenant, subject, scope, relationship, limit)
+        return await asyncio.to_thread(self.find, tenant, subject, scope, relationship, about, limit)
 
     def find(
         self,
@@ -35,13 +37,16 @@ class OxigraphRelations:
         subject: str | None,
         scope: Scope,
         relationship: str | None = None,
+        about: About | None = None,
         limit: int = 1000,
     ) -> list[Relation]:
         """As `relations`, in the calling thread."""
+        wanted = None if about is None else (frozenset(about.memory_ids), frozenset(about.words))
         found = [
             assertion
             for assertion in self._assertions(tenant, subject, scope)
             if (relationship is None or assertion.relationship == relationship)
+            and (wanted is None or _is_about(assertion, *wanted))
             and scope.covers(assertion.scope)
         ]
         found.sort(key=lambda assertion: (assertion.since, assertion.partition, *assertion.place()))
@@ -55,3 +60,12 @@ class OxigraphRelations:
                 yield from shard.active_of(tenant, scope)
             else:
                 yield from shard.active(SubjectGraph(tenant, subject)).values()
+
+
+_WORDS = re.compile(r"\w+")
+
+
+def _is_about(assertion: Assertion, memory_ids: frozenset[str], words: frozenset[str]) -> bool:
+    if assertion.memory_id in memory_ids:
+        return True
+    return not words.isdisjoint(_WORDS.findall(f"{assertion.source} {assertion.target}".casefold()))

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from memfold.memory.errors import ViewUnreachable
-from memfold.memory.ports import Relation
+from memfold.memory.ports import About, Relation
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.serve.view_address import ViewAddress, addresses
@@ -84,10 +84,11 @@ class ViewClient:
         subject: str | None,
         scope: Scope,
         relationship: str | None = None,
+        about: About | None = None,
         limit: int = 1000,
     ) -> list[Relation]:
         """As RelationGraph. Raises ViewUnreachable when no worker with the graph answers for 10 s."""
-        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, limit))
+        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, about, limit))
 
         async def post(url: str, wait: float) -> list[Relation]:
             limit = aiohttp.ClientTimeout(total=wait)

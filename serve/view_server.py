@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 from aiohttp import web
 
-from memfold.memory.ports import RelationGraph
+from memfold.memory.ports import About, RelationGraph
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.streams.outcomes import Outcome, Outcomes
@@ -31,6 +31,7 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     subject: str | None
     scope: Scope
     relationship: str | None
+    about: About | None
     limit: int
 
 
@@ -92,7 +93,7 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=RelationsAsked)
         found = await view.relations.relations(
-            asked.tenant, asked.subject, asked.scope, asked.relationship, asked.limit
+            asked.tenant, asked.subject, asked.scope, asked.relationship, asked.about, asked.limit
         )
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 

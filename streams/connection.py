@@ -6,7 +6,24 @@ import ssl
 from typing import Any, Literal
 
 import faust
+from confluent_kafka import KafkaError, KafkaException
 from pydantic import BaseModel, SecretStr
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
+
+
+def _passing(failure: BaseException) -> bool:
+    codes = (
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    )
+    return isinstance(failure, KafkaException) and failure.args[0].code() in codes
+
+
+once_settled = retry(
+    retry=retry_if_exception(_passing), stop=stop_after_delay(10), wait=wait_fixed(0.1), reraise=True
+)
+"""Repeats a question to the broker while a topic was only just made, or its broker only just started."""
 
 
 class Connection(BaseModel, frozen=True):

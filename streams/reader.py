@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from memfold.memory.errors import BrokerUnreachable, LogTruncated
 from memfold.schemas.records import LogRecord
-from memfold.streams.connection import Connection
+from memfold.streams.connection import Connection, once_settled
 
 BATCH = 5_000
 _STALLED = 30.0
@@ -103,17 +102,7 @@ class LogReader:
         )
 
 
-def _passing(failure: BaseException) -> bool:
-    """A partition without a leader for a moment: just made, or its broker just started."""
-    codes = (
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-    )
-    return isinstance(failure, KafkaException) and failure.args[0].code() in codes
-
-
-@retry(retry=retry_if_exception(_passing), stop=stop_after_delay(10), wait=wait_fixed(0.1), reraise=True)
+@once_settled
 def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
     low, high = consumer.get_watermark_offsets(partition, timeout=10)
     return low, high

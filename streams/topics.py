@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
 
 from memfold.memory.errors import BrokerUnreachable, TopicMisconfigured
 from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
-from memfold.streams.connection import Connection
+from memfold.streams.connection import Connection, once_settled
 
 MAX_RECORD = 8 * 1024 * 1024
 _REQUIRED = {
@@ -93,6 +93,7 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
                 raise
 
 
+@once_settled
 def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in (COMMANDS, EVENTS, QUARANTINE)]
     wrong: list[str] = []

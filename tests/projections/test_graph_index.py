@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memfold.memory.ports import RelationGraph
+from memfold.memory.ports import About, RelationGraph
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_cache import ActiveAssertions
 from memfold.projections.graph_index import OxigraphRelations
@@ -151,3 +151,15 @@ def test_the_least_recently_used_graph_is_dropped_first(shard: GraphShard) -> No
     assert (kept.get(two), kept.get(one), kept.get(three)) == (None, five, {})
     kept.forget()
     assert kept.get(one) is None
+
+
+async def test_about_memories_or_words(shard: GraphShard) -> None:
+    index = OxigraphRelations({0: shard})
+    feed(
+        shard,
+        event(0, asserts("a1", "alex", "MET", "Sarah"), asserts("a2", "Sarah", "WORKS_AT", "Google Inc.")),
+    )
+    feed(shard, event(1, asserts("a3", "alex", "LIVES_IN", "Oslo")))
+    assert await targets(index, about=About(words=["google", "who"])) == ["Google Inc."]
+    assert await targets(index, about=About(["of-a1"], ["oslo"])) == ["Sarah", "Oslo"]
+    assert await targets(index, about=About()) == []
