@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from memfold.memory.ports import About, Relation
 from memfold.projections.graph import GraphShard
@@ -68,4 +69,9 @@ _WORDS = re.compile(r"\w+")
 def _is_about(assertion: Assertion, memory_ids: frozenset[str], words: frozenset[str]) -> bool:
     if assertion.memory_id in memory_ids:
         return True
-    return not words.isdisjoint(_WORDS.findall(f"{assertion.source} {assertion.target}".casefold()))
+    return not (words.isdisjoint(_words(assertion.source)) and words.isdisjoint(_words(assertion.target)))
+
+
+@lru_cache(maxsize=50_000)
+def _words(name: str) -> frozenset[str]:
+    return frozenset(_WORDS.findall(name.casefold()))

@@ -39,7 +39,7 @@ from memfold.projections.graph_terms import (
 )
 
 Quad = tuple[str, str]
-"""The graph, and "subject predicate object", both as N-Quads and SPARQL write them."""
+"""The graph, and "subject predicate object", both as TriG and SPARQL write them."""
 
 REIFIES = named(RDF + "reifies")
 DERIVED = named(PROV + "wasDerivedFrom")
@@ -119,20 +119,17 @@ def _reified(prov: str, name: str, triple: str, assertion: Assertion) -> list[Qu
     return quads
 
 
-def as_nquads(quads: Iterable[Quad]) -> str:
-    return "".join(f"{triple} {graph} .\n" for graph, triple in quads)
-
-
-def as_update(removed: Iterable[Quad], added: Iterable[Quad]) -> str:
-    """One SPARQL update that does both."""
-    parts = [("DELETE DATA", _by_graph(removed)), ("INSERT DATA", _by_graph(added))]
-    return " ;\n".join(f"{verb} {{\n{body}}}" for verb, body in parts if body)
-
-
-def _by_graph(quads: Iterable[Quad]) -> str:
+def as_trig(quads: Iterable[Quad]) -> str:
+    """The quads in TriG, which SPARQL's INSERT DATA and DELETE DATA read as well."""
     graphs: dict[str, list[str]] = {}
     for graph, triple in quads:
         graphs.setdefault(graph, []).append(triple)
     return "".join(
         "GRAPH " + graph + " {\n" + " .\n".join(triples) + " }\n" for graph, triples in graphs.items()
     )
+
+
+def as_update(removed: Iterable[Quad], added: Iterable[Quad]) -> str:
+    """One SPARQL update that does both."""
+    parts = [("DELETE DATA", as_trig(removed)), ("INSERT DATA", as_trig(added))]
+    return " ;\n".join(f"{verb} {{\n{body}}}" for verb, body in parts if body)

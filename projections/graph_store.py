@@ -30,7 +30,7 @@ from memfold.projections.graph_quads import (
     REIFIES,
     TENANT,
     Quad,
-    as_nquads,
+    as_trig,
     as_update,
 )
 from memfold.projections.graph_terms import BASE, VOCABULARY, XSD, named
@@ -118,8 +118,8 @@ class GraphStore:
         placed = self._position_quads(position)
         unfinished = (named(POSITION), f"{named(self._node())} {named(UNFINISHED)} {ox.Literal(True)}")
         mark = [unfinished] if removed else []
-        lines = as_nquads([*added, *placed, *mark])
-        self.triples.bulk_load(lines.encode(), format=ox.RdfFormat.N_QUADS, lenient=True)
+        text = as_trig([*added, *placed, *mark]).encode()
+        self.triples.bulk_load(text, format=ox.RdfFormat.TRIG, lenient=True)
         self._placed += placed
         for start in range(0, len(removed), REMOVED_AT_ONCE):
             last = start + REMOVED_AT_ONCE >= len(removed)

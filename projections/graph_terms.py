@@ -138,5 +138,5 @@ def event_iri(partition: int, offset: int) -> str:
 
 
 def named(iri: str) -> str:
-    """The IRI as N-Quads and SPARQL write it. Raises ValueError for what is no IRI."""
+    """The IRI as TriG and SPARQL write it. Raises ValueError for what is no IRI."""
     return str(NamedNode(iri))
