@@ -209,7 +209,9 @@ async def test_the_same_command_decided_twice_gives_the_same_ids(room: Room) -> 
 
 async def test_what_shares_a_relation_is_shown_even_when_it_is_not_near(room: Room) -> None:
     """Twenty nearer memories must not hide the one that is contradicted."""
-    room.extractor.facts = [FoundFact("I live in Oslo", relations=[FoundRelation("alex", "LIVES_IN", "Oslo")])]
+    room.extractor.facts = [
+        FoundFact("I live in Oslo", relations=[FoundRelation("alex", "LIVES_IN", "Oslo")])
+    ]
     await room.say("I live in Oslo")
     room.extractor.facts = None
     await room.say(*(f"small talk {n}" for n in range(20)))
@@ -220,7 +222,9 @@ async def test_what_shares_a_relation_is_shown_even_when_it_is_not_near(room: Ro
         return [Decision("ADD", 0, candidates[0].fact.text)]
 
     room.decider.script = look
-    room.extractor.facts = [FoundFact("I moved to Bergen", relations=[FoundRelation("alex", "LIVES_IN", "Bergen")])]
+    room.extractor.facts = [
+        FoundFact("I moved to Bergen", relations=[FoundRelation("alex", "LIVES_IN", "Bergen")])
+    ]
     await room.say("I moved to Bergen")
     assert "I live in Oslo" in shown
     assert len(shown) <= 10

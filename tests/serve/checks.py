@@ -34,11 +34,12 @@ def records(reader: LogReader, topic: str, partition: int) -> list[LogRecord]:
 async def settled(settings: Settings) -> None:
     """Wait until every role has come to the end of the log."""
     deadline = time.monotonic() + SETTLED
+    status = await status_now(settings)
     while time.monotonic() < deadline:
-        status = await status_now(settings)
         if all(role["running"] and role["lag"] == 0 for role in status["roles"]):
             return
         await asyncio.sleep(0.2)
+        status = await status_now(settings)
     raise AssertionError(f"not settled within {SETTLED:g} s: {status}")
 
 
