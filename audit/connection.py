@@ -30,8 +30,6 @@ class ReadOnlySQL:
             "temp_directory": "",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            # Otherwise a name in SQL that is no table is looked up among the Python variables of the caller.
-            "python_enable_replacements": False,
         }
         self._turn = threading.Lock()
         self._duckdb = duckdb.connect(":memory:", config=settings)

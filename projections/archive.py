@@ -97,7 +97,7 @@ class ArchiveShard:
         try:
             write_segment(whole, table)
         except OSError:
-            # The rename may have happened before the failure: what counts is what is there.
+            # What counts is what is there: the rename may have happened before the failure, and half a file is in the way.
             self._segments = self._recovered()
             raise
         self._segments[len(self._segments) - len(taken) :] = [whole]

@@ -5,7 +5,6 @@ Every page carries a checksum, so a flipped bit in data is found on reading; the
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ _PAGE_BYTES = 64 * 1024
 def write_segment(segment: Segment, table: pa.Table) -> None:
     """Write a table of SCHEMA under a segment's name: temporary name, fsync, rename, fsync of the directory.
 
-    Raises ArchiveNotWritten. Then there is no half-written file, but the whole one may stand there already.
+    Raises ArchiveNotWritten. Then a temporary file may be left, or the whole one may stand there already: list the directory again.
     """
     temporary = temporary_path(segment)
     try:
@@ -46,8 +45,6 @@ def write_segment(segment: Segment, table: pa.Table) -> None:
         temporary.rename(segment.path)
         sync_directory(segment.directory)
     except OSError as failure:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise ArchiveNotWritten(
             f"{segment} cannot be written: {failure}; nothing of it counts as archived, and appending it again is safe"
         ) from failure

@@ -52,7 +52,9 @@ class ArchiveSource:
         while first <= last:
             segment = next((one for one in found if one.first <= first <= one.last), None)
             if segment is None:
-                raise ShardDamaged(f"{topic}/{partition}: the segment that held offset {first} has been removed")
+                raise ShardDamaged(
+                    f"{topic}/{partition}: the segment that held offset {first} has been removed"
+                )
             try:
                 for records in self._records(segment, first, last, size):
                     yield records

@@ -85,5 +85,16 @@ def test_partitions_have_covers_of_their_own(tmp_path: Path) -> None:
     assert len(segments(tmp_path, TOPIC)) == 3
 
 
+def test_a_listing_that_missed_a_segment_while_it_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / TOPIC
+    directory.mkdir()
+    kept, replaced = segment(0, 9, 0, directory).path.name, segment(10, 14, 0, directory).path.name
+    listings = [[kept], [kept, replaced], [kept, replaced]]
+    monkeypatch.setattr("memfold.projections.archive_segments.os.listdir", lambda _: listings.pop(0))
+    assert spans(read_covers(tmp_path, TOPIC)[0]) == [(0, 9), (10, 14)]
+
+
 def test_a_topic_that_was_never_archived_has_none(tmp_path: Path) -> None:
     assert read_covers(tmp_path, TOPIC) == {}
