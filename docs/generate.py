@@ -42,9 +42,17 @@ def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _parameter(parameter: Any) -> str:
-    names = ", ".join([*parameter.opts, *parameter.secondary_opts]) if parameter.opts[0][0] == "-" else parameter.name.upper()
+    names = (
+        ", ".join([*parameter.opts, *parameter.secondary_opts])
+        if parameter.opts[0][0] == "-"
+        else parameter.name.upper()
+    )
     default = parameter.default
-    shown = "" if default in (None, False, ()) or isinstance(default, click.Parameter) or callable(default) else f" Default: {default}."
+    shown = (
+        ""
+        if default in (None, False, ()) or isinstance(default, click.Parameter) or callable(default)
+        else f" Default: {default}."
+    )
     return f"| `{names}` | {getattr(parameter, 'help', None) or ''}{shown} |"
 
 
@@ -72,12 +80,15 @@ def events() -> str:
     """Every released schema, field by field."""
     lines = [
         _MADE + "# Commands and events\n",
-        "Each record is an `envelope` in Avro single-object encoding (`C3 01`, the fingerprint, the fields); its `body` is the other schema, encrypted. "
+        "Each record is an `envelope` in Avro single-object encoding (`C3 01`, the fingerprint, the fields); "
+        "its `body` is the other schema, encrypted. "
         "A released file is never changed.\n",
     ]
     for schema in released():
         parsed = json.loads(schema.text)
-        lines.append(f"## {schema.name}.v{schema.version}\n\nFingerprint `{schema.fingerprint.hex()}`. {parsed.get('doc', '')}\n")
+        lines.append(
+            f"## {schema.name}.v{schema.version}\n\nFingerprint `{schema.fingerprint.hex()}`. {parsed.get('doc', '')}\n"
+        )
         lines.append("| field | type | |\n|---|---|---|")
         lines += list(_fields(parsed, ""))
         lines.append("")

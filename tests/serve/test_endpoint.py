@@ -1,0 +1,60 @@
+"""The golden example through a model endpoint, and what happens to input when that endpoint fails. The endpoint is emulated."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from memfold import AsyncMemory
+from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.settings import settings_from
+from tests.emulator.openai_server import OpenAIServer
+from tests.serve.checks import everything_holds
+from tests.serve.test_golden import triples
+
+
+@pytest.mark.timeout(300)
+async def test_the_golden_example_through_an_endpoint_and_without_it(tmp_path: Path) -> None:
+    async with OpenAIServer() as endpoint:
+        models = {
+            "llm_provider": "openai",
+            "llm_base_url": endpoint.base_url,
+            "llm_model": "emulated",
+            "llm_api_key": "sk-secret-needle",
+            "timeout_seconds": 5,
+        }
+        settings = settings_from(home=tmp_path / "home", models=models, patience=60)
+        stack = await asyncio.to_thread(EmbeddedStack.start, settings)
+        try:
+            async with AsyncMemory(home=settings.home, models=models, patience=60) as memory:
+                done = await memory.add("I met Sarah from Google", user_id="alex")
+                assert triples(done["relations"]) == {
+                    ("alex", "MET", "Sarah"),
+                    ("Sarah", "WORKS_AT", "Google"),
+                }
+                first = (await memory.add("I like coffee", user_id="alex"))["results"][0]
+                done = await memory.add("Actually, I prefer tea now", user_id="alex")
+                assert [(r["event"], r["id"]) for r in done["results"]] == [("UPDATE", first["id"])]
+                asked = endpoint.requests.total()
+                again = await memory.add("I met Sarah from Google", user_id="alex")
+                assert [r["event"] for r in again["results"]] == ["NONE"]
+                assert endpoint.requests.total() == asked + 1, (
+                    "an exact repeat is extracted, and then decided without a model"
+                )
+                endpoint.misbehave("500", times=50)
+                kept = await memory.add("My train leaves at nine", user_id="alex")
+                assert "500" in kept["degraded"]
+                assert [(r["event"], r["memory"]) for r in kept["results"]] == [
+                    ("ADD", "My train leaves at nine")
+                ]
+                found = await memory.search("when does my train leave?", user_id="alex", limit=1)
+                assert found["results"][0]["memory"] == "My train leaves at nine"
+                receipts = [one["receipt"]["command_id"] for one in (done, again, kept)]
+            await everything_holds(settings, receipts)
+        finally:
+            await asyncio.to_thread(stack.stop)
+    written = b"".join(path.read_bytes() for path in (settings.folder / "logs").glob("*"))
+    for needle in (b"sk-secret-needle", b"Sarah", b"train leaves"):
+        assert needle not in written, f"{needle!r} stands in a log file"
