@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
+from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory, WriteUnknown
 from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.schemas.records import (
@@ -53,10 +54,10 @@ class Writing:
         """One command for each pack of items, in order; the packs are in the log before any is waited for."""
         subject = self.subjects.subject_of(self.tenant, *owner_of(scope))
         packs = pack(items)
-        ids = [self._command_id(subject, key, number) for number in range(len(packs))]
+        key = key or str(uuid.uuid4())
         receipts = [
-            await self.log.append(self.tenant, subject, AddRequested(scope, pack, infer), command_id)
-            for pack, command_id in zip(packs, ids, strict=True)
+            await self._append(subject, AddRequested(scope, pack, infer), key, number)
+            for number, pack in enumerate(packs)
         ]
         written = await self._written(receipts, wait)
         return [replace(one, items=len(pack)) for one, pack in zip(written, packs, strict=True)]
@@ -95,10 +96,12 @@ class Writing:
     async def reset(self, wait: bool, key: str | None) -> list[Written]:
         """One command for each partition: all that the tenant has goes out of view."""
         subject = self.subjects.subject_of(self.tenant, "tenant", self.tenant)
-        command_id = self._command_id(subject, key, 0)
-        receipts = await self.log.append_to_all(
-            self.tenant, subject, ClearRequested(Scope(), whole_tenant=True), command_id
-        )
+        key = key or str(uuid.uuid4())
+        command = ClearRequested(Scope(), whole_tenant=True)
+        with _naming(key):
+            receipts = await self.log.append_to_all(
+                self.tenant, subject, command, self._command_id(subject, key, 0)
+            )
         return await self._written(receipts, wait)
 
     async def known(self, memory_id: object) -> MemoryRow:
@@ -109,13 +112,17 @@ class Writing:
             raise UnknownMemory(f"there is no memory {wanted}, or it was deleted; nothing was written")
         return rows[0]
 
-    def _command_id(self, subject: str, key: str | None, ordinal: int) -> str:
-        if key is None:
-            return str(uuid.uuid4())
+    def _command_id(self, subject: str, key: str, ordinal: int) -> str:
         return str(uuid.uuid5(_NAMESPACE, f"{self.tenant}/{subject}/{ordinal}/{key}"))
 
+    async def _append(self, subject: str, command: Command, key: str, ordinal: int) -> Receipt:
+        with _naming(key):
+            return await self.log.append(
+                self.tenant, subject, command, self._command_id(subject, key, ordinal)
+            )
+
     async def _one(self, subject: str, command: Command, wait: bool, key: str | None) -> Written:
-        receipt = await self.log.append(self.tenant, subject, command, self._command_id(subject, key, 0))
+        receipt = await self._append(subject, command, key or str(uuid.uuid4()), 0)
         (written,) = await self._written([receipt], wait)
         return written
 
@@ -127,6 +134,17 @@ class Writing:
             if body.outcome == "rejected":
                 raise CommandRejected(f"the command was written and changed nothing: {body.reason}")
         return [Written(receipt, body) for receipt, body in zip(receipts, bodies, strict=True)]
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """Says of an uncertain write how to repeat it; a caller that gave no key learns the one that was used."""
+    try:
+        yield
+    except WriteUnknown as unknown:
+        raise WriteUnknown(
+            f"{unknown}. Call again with idempotency_key={key!r}: it cannot count twice"
+        ) from unknown
 
 
 def pack(items: Sequence[Item]) -> list[list[Item]]:

@@ -7,7 +7,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-from memfold.memory.errors import NotVisibleYet, WriteUnknown
+from memfold.memory.errors import NotVisibleYet
 from memfold.memory.ports import Receipt
 from memfold.schemas.codec import decode, encode, name_of
 from memfold.schemas.errors import Unreadable
@@ -57,12 +57,7 @@ class KafkaWriteLog:
             memory_ids=[memory_id] if memory_id else [],
         )
         record = (key_of(tenant, subject), encode(envelope, command, key))
-        try:
-            (offset,) = await self._writer.append(COMMANDS, partition, [record])
-        except WriteUnknown as unknown:
-            raise WriteUnknown(
-                f"{unknown}. Call again with the same idempotency_key: it cannot count twice"
-            ) from unknown
+        (offset,) = await self._writer.append(COMMANDS, partition, [record])
         return Receipt(command_id, partition, offset)
 
     async def outcome(self, receipt: Receipt, timeout: float) -> MemoriesDecided:

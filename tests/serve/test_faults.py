@@ -97,6 +97,31 @@ async def test_a_process_killed_in_the_middle_of_two_thousand_adds_loses_and_rep
     assert restarts[role] >= 1
 
 
+@pytest.mark.timeout(600)
+async def test_a_broker_that_stops_answering_is_told_apart_and_the_repeat_counts_once(
+    shaken: Settings,
+) -> None:
+    """SIGSTOP: the connection stays open, nothing answers. The error names the key with which repeating is safe."""
+    user = f"user-{uuid.uuid4().hex[:8]}"
+    async with AsyncMemory(home=shaken.home, patience=90.0) as memory:
+        await memory.add("before", user_id=user, infer=False)
+        broker = pid_of(shaken, "broker")
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            with pytest.raises(WriteUnknown, match=r"may be in the log or not.*idempotency_key=") as unknown:
+                await memory.add("in between", user_id=user, infer=False)
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        key = str(unknown.value).partition("idempotency_key='")[2].partition("'")[0]
+        done = [
+            await memory.add("in between", user_id=user, infer=False, idempotency_key=key) for _ in range(2)
+        ]
+        assert done[0]["results"] == done[1]["results"]
+        listed = [r["memory"] for r in (await memory.get_all(user_id=user))["results"]]
+        assert listed == ["before", "in between"]
+    await everything_holds(shaken, [done[0]["receipt"]["command_id"]])
+
+
 def write_past_memfold(settings: Settings, topic: str, partition: int, key: bytes, value: bytes) -> None:
     """Append a record as any producer on the cluster could."""
     stack = running_stack(settings.folder)
