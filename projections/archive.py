@@ -1,11 +1,10 @@
 """The archive: every record of a topic's partition as Parquet, exact bytes, in segments named for their offsets.
 
 Small appends are gathered: an append takes in the newest segments while each is small and not much larger than what it is
-merged with, writes one file in their place, and removes them. So there are few small files (about one for each power of
-TAKEN_IN) and a record is written again a limited number of times. The cost, for appends of n records: every record is
-written about TAKEN_IN times for each power of TAKEN_IN between n and SMALL_ROWS, for n = 100 about 10 times, for SMALL_ROWS
-once. Where the removal is cut short by a crash, both the old and the new files stay; readers take the longer, and the next
-writer removes the rest.
+merged with, writes one file in their place, and removes them. So at most four small files stand at the end of a partition, and
+the cost is bounded: a record is written 20 times in all where appends have one record, 8.5 times where they have 100, three
+times at 1,000, once at SMALL_ROWS. (Always rewriting the newest small segment would be 2,500, 25, 3 and 1.) Where the removal
+is cut short by a crash, old and new files both stay; readers take the longer one, the next writer removes the rest.
 """
 
 from __future__ import annotations
