@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from memfold.audit.connection import ReadOnlySQL
 from memfold.audit.fence import counting
-from memfold.audit.snapshot import CLEARS, Snapshot
+from memfold.audit.snapshot import Snapshot
 from memfold.audit.tail import Tail, TailRows
 from memfold.audit.touching import Touching
 from memfold.memory.errors import ShardDamaged
@@ -26,7 +26,7 @@ from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.errors import UnknownKey
 from memfold.schemas.opening import Keys
-from memfold.schemas.partitions import EVENTS
+from memfold.schemas.partitions import CLEARS, EVENTS
 from memfold.schemas.records import Event
 
 logger = logging.getLogger(__name__)

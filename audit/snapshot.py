@@ -13,11 +13,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.audit.connection import ReadOnlySQL
 from memfold.projections.archive_segments import Segment
-from memfold.schemas.partitions import EVENTS
+from memfold.schemas.partitions import CLEARS, EVENTS
 from memfold.schemas.records import LogRecord
-
-CLEARS = "*"
-"""What stands in `memory_ids` of an event that takes memories out of view without naming them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ COMMANDS = "memfold.commands"
 EVENTS = "memfold.events"
 QUARANTINE = "memfold.quarantine"
 
+CLEARS = "*"
+"""In the memory_ids of an event that takes memories out of view which it does not list."""
+
 
 def key_of(tenant: str, subject: str) -> bytes:
     """The record key: unit of order in the log."""

@@ -49,13 +49,15 @@ class Caller:
             opening.callback(writer.close)
             embedder = embedder_from(settings.models)
             opening.push_async_callback(close_models, embedder)
+            history = DuckDBHistory(
+                settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
+            )
+            opening.callback(history.close)
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
                 Recalling(settings.tenant, parts.index, views, parts.keys, embedder),
-                DuckDBHistory(
-                    settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
-                ),
+                history,
                 views,
                 opening.pop_all(),
             )

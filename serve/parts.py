@@ -50,6 +50,7 @@ class Parts:
 
     async def close(self) -> None:
         await self.index.close()
+        self.reader.close()
         self.keys.close()
 
 

@@ -20,7 +20,7 @@ from memfold.schemas.codec import encode
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
-from memfold.schemas.partitions import EVENTS, key_of
+from memfold.schemas.partitions import CLEARS, EVENTS, key_of
 from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided
 from memfold.streams.ledger import Ledger
 from memfold.streams.outcomes import Outcomes
@@ -30,9 +30,6 @@ from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.states import States
 from memfold.streams.writer import LogWriter
-
-CLEARS = "*"
-"""In an event's memory_ids: it takes memories out of view that it does not list."""
 
 
 @dataclass(frozen=True, slots=True)

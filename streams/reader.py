@@ -7,6 +7,7 @@ flipped bit silently otherwise; an offset that is gone is an error, because its 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -19,12 +20,30 @@ _STALLED = 30.0
 
 
 class LogReader:
-    """Random access to the log. Not thread-safe by call: each `read` makes its own consumer."""
+    """Random access to the log, from any thread: each call has a consumer of its own."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._idle: list[Consumer] = []
 
-    def _consumer(self) -> Consumer:
+    @contextmanager
+    def _consumer(self) -> Iterator[Consumer]:
+        """A consumer that nobody else uses meanwhile; connecting anew for each question would cost more than the answer."""
+        consumer = self._idle.pop() if self._idle else self._connected()
+        try:
+            yield consumer
+        except BaseException:
+            consumer.close()
+            raise
+        consumer.unassign()
+        self._idle.append(consumer)
+
+    def close(self) -> None:
+        """Give up the connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _connected(self) -> Consumer:
         settings = self._connection.librdkafka(
             group_id="memfold-reader",
             enable_auto_commit=False,
@@ -43,13 +62,11 @@ class LogReader:
 
     def all_bounds(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
         """`bounds` of several partitions over one connection."""
-        consumer = self._consumer()
         try:
-            return {each: _watermarks(consumer, TopicPartition(*each)) for each in wanted}
+            with self._consumer() as consumer:
+                return {each: _watermarks(consumer, TopicPartition(*each)) for each in wanted}
         except KafkaException as failure:
             raise self._unreachable(failure) from failure
-        finally:
-            consumer.close()
 
     def read(
         self, topic: str, partition: int, start: int, end: int, batch: int = BATCH
@@ -60,8 +77,7 @@ class LogReader:
         """
         if start >= end:
             return
-        consumer = self._consumer()
-        try:
+        with self._consumer() as consumer:
             consumer.assign([TopicPartition(topic, partition, start)])
             expected, waited = start, 0.0
             while expected < end:
@@ -79,8 +95,6 @@ class LogReader:
                         raise _truncated(topic, partition, expected, records[0].offset)
                     expected = records[-1].offset + 1
                     yield records
-        finally:
-            consumer.close()
 
     def _record(self, message: Message, topic: str, partition: int, start: int) -> LogRecord:
         failure = message.error()
