@@ -48,7 +48,7 @@ def _named(path: Path, raised: Exception) -> MemfoldError:
     if found := _CODE.search(text):
         code = int(found[1])
     if code in _REFUSED:
-        return ShardRefused(code, f"{os.strerror(code)}; nothing of this batch counts", str(path))
+        return ShardRefused(code, f"{os.strerror(code)}; what was applied before stays applied", str(path))
     if "conflict" in text.lower():
         return ShardLocked(
             f"another writer committed to {path} at the same time; stop that worker ({text[:200]})"

@@ -51,7 +51,7 @@ class VectorTable:
             self._check_columns()
             self._index()
             self.position = self._read_position()
-            self._version = self._table.version
+            self._version, self._sound = self._table.version, True
             self._upkeep = Upkeep(self._table.count_rows())
 
     def load(self, touched: Touched) -> Iterator[Row]:
@@ -86,6 +86,7 @@ class VectorTable:
         `all_new`: none of the rows is in the table.
         """
         batch = batch_of(rows, position, self.dimensions)
+        self._sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             if all_new:
@@ -95,7 +96,7 @@ class VectorTable:
                 written = merge.when_not_matched_insert_all().execute(batch, on_bad_vectors="null").version
         if written != self._version + 1:
             raise ShardLocked(f"another writer committed to {self.path} at the same time; {_ONE_OF_TWO}")
-        self._version, self.position = written, position
+        self._version, self.position, self._sound = written, position, True
         self._upkeep.written(len(rows))
 
     def keep_up(self) -> None:
@@ -104,11 +105,12 @@ class VectorTable:
             self._keep_up()
 
     def settle(self) -> None:
-        """Upkeep, when it is worth its while and nobody else is writing: before the shard is left alone."""
-        if self._upkeep.worthwhile() and not self._overtaken():
+        """Upkeep, when it is worth its while: before the shard is left alone. Not after an error, which it would only repeat."""
+        if self._sound and self._upkeep.worthwhile():
             self._keep_up()
 
     def _keep_up(self) -> None:
+        self._sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             try:
@@ -117,13 +119,11 @@ class VectorTable:
             finally:
                 # Upkeep that fails half way has made versions too, and they are this writer's.
                 self._version = self._table.version
-
-    def _overtaken(self) -> bool:
-        self._table.checkout_latest()  # type: ignore[no-untyped-call]
-        return bool(self._table.version != self._version)
+        self._sound = True
 
     def _refuse_other_writers(self) -> None:
-        if self._overtaken():
+        self._table.checkout_latest()  # type: ignore[no-untyped-call]
+        if self._table.version != self._version:
             raise ShardLocked(
                 f"another writer has brought {self.path} to version {self._table.version}, "
                 f"this one left it at {self._version}; {_ONE_OF_TWO}"
