@@ -16,8 +16,8 @@ from memfold.providers.presets import embedder_from
 from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
 
-MEMORIES = 60_000
-USERS = 30
+MEMORIES = 100_000
+USERS = 50
 SINGLES = 800
 SINGLES_A_SECOND = 40
 

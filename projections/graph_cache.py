@@ -13,7 +13,7 @@ from threading import Lock
 from memfold.projections.graph_fold import Assertion, GraphChange
 from memfold.projections.graph_terms import SubjectGraph
 
-KEPT = 20_000
+KEPT = 50_000
 """Assertions (about 1 KB each) that a shard keeps; a single larger graph is kept all the same."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import subprocess
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,10 @@ from memfold.infra.stack_file import running_stack as stack_of
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.doctor import examine
 from memfold.serve.embedded import start_up, wait_ready
-from memfold.serve.parts import Parts
 from memfold.serve.running import run_stack, status_now
 from memfold.serve.settings import Settings, settings_from
-from memfold.serve.worker import checked_roles, run_worker
+from memfold.serve.worker import checked_roles
+from memfold.serve.worker_process import run_worker
 
 _STOP_DEADLINE = 40.0
 
@@ -113,14 +113,7 @@ def worker(
         else:
             console.print(f"following as {', '.join(checked)}; Ctrl-C stops", highlight=False)
 
-    asyncio.run(_work(settings, checked, member, ready))
-
-
-async def _work(settings: Settings, roles: tuple[str, ...], member: str, ready: Any) -> None:
-    stack = stack_of(settings.folder)
-    bootstrap_servers = settings.bootstrap_servers or (stack.bootstrap_servers if stack else None)
-    parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
-    await run_worker(parts, roles, member, ready)
+    run_worker(settings, checked, member, ready)
 
 
 def config(home: Home = None, as_json: Json = False) -> None:

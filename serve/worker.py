@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from aiohttp import web
@@ -37,7 +34,6 @@ from memfold.streams.switching import switch
 from memfold.streams.writer import LogWriter
 
 ROLES = ("decide", "vector", "graph", "archive")
-logger = logging.getLogger(__name__)
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
@@ -183,20 +179,3 @@ class Worker:
 
 async def _set(event: asyncio.Event) -> None:
     await event.wait()
-
-
-async def run_worker(parts: Parts, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:
-    """The whole life of a worker process; SIGTERM and SIGINT stop it in order."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    worker = Worker(parts, roles, member)
-    try:
-        await worker.start()
-        logger.info("worker %s follows %s", os.getpid(), ", ".join(worker.roles))
-        ready()
-        await worker.run(stop)
-    finally:
-        await worker.stop()
-        await parts.close()

@@ -14,7 +14,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.streams.progress import Progress
 
-LINGER = 2.0
+LINGER = 0.5
 """Seconds that records are held back to make fewer, larger segments. Queries read what is not archived yet from Kafka."""
 
 

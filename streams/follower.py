@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from memfold.streams.reader import LogReader
 
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
+_LONGEST_PAUSE = 0.1
 
 
 class Sink(Protocol):
@@ -53,6 +55,7 @@ class Follower:
         self._queue: asyncio.Queue[Live] = asyncio.Queue(QUEUED)
         self._task: asyncio.Task[None] | None = None
         self._next = 0
+        self._ended, self._pause = 0.0, 0.0
 
     async def start(self, failed: Callable[[BaseException], None]) -> int:
         """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it."""
@@ -81,16 +84,21 @@ class Follower:
             await self._read_gap(batch[0].record.offset)
             fresh = [live.record for live in batch if live.record.offset >= self._next]
             if fresh:
+                began = time.monotonic()
                 await self.sink.process(fresh)
                 self._next = fresh[-1].offset + 1
+                self._ended = time.monotonic()
+                self._pause = min(self._ended - began, _LONGEST_PAUSE)
             for live in batch:
                 live.acknowledge()
 
     async def _batch(self) -> list[Live]:
         batch = [await self._queue.get()]
-        if self._linger:
+        # A commit costs about the same for one record as for a hundred: under load, rest as long as the last one took.
+        wait = max(self._linger, self._ended + self._pause - time.monotonic())
+        if wait > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._many.wait(), self._linger)
+                await asyncio.wait_for(self._many.wait(), wait)
         self._many.clear()
         size = len(batch[0].record.value)
         while size < _BATCH_BYTES and not self._queue.empty():
