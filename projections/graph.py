@@ -22,6 +22,7 @@ from memfold.projections.graph_reading import (
     active_in,
     active_of,
     content_digest,
+    described_in,
     ended_in,
     graphs_of,
     known_in,
@@ -60,7 +61,8 @@ class GraphShard:
             added: list[Quad] = []
             removed: list[Quad] = []
             for change in changes:
-                more, less = changed_quads(change)
+                new = not described_in(self._store().triples, change.graph)
+                more, less = changed_quads(change, new)
                 added += more
                 removed += less
             self._commit(added, removed, position)

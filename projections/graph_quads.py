@@ -23,7 +23,7 @@ from pyoxigraph import Literal, NamedNode
 
 from memfold.projections.graph_fold import Assertion, GraphChange
 from memfold.projections.graph_terms import (
-    BASE,
+    DESCRIPTIONS,
     PROV,
     RDF,
     VOCABULARY,
@@ -50,7 +50,7 @@ TENANT = named(VOCABULARY + "tenant")
 OF_SUBJECT = named(VOCABULARY + "subject")
 AGENT = named(VOCABULARY + "agent")
 RUN = named(VOCABULARY + "run")
-GRAPHS = named(BASE + "graphs")
+GRAPHS = named(DESCRIPTIONS)
 
 _JSON = NamedNode(RDF + "JSON")
 _DATE_TIME = NamedNode(XSD + "dateTime")
@@ -66,10 +66,9 @@ def record_of(assertion: Assertion) -> str:
     return str(Literal(_encode(assertion).decode(), datatype=_JSON))
 
 
-def changed_quads(change: GraphChange) -> tuple[list[Quad], list[Quad]]:
-    """The quads that a change adds and those that it removes; no quad is in both."""
+def changed_quads(change: GraphChange, new: bool) -> tuple[list[Quad], list[Quad]]:
+    """The quads that a change adds and those that it removes; no quad is in both. A `new` graph is described too."""
     added: list[Quad] = []
-    removed: list[Quad] = []
     graph, prov = named(graph_iri(change.graph)), named(prov_iri(change.graph))
     for assertion in change.asserted.values():
         name = named(assertion_iri(assertion.assertion_id))
@@ -79,17 +78,22 @@ def changed_quads(change: GraphChange) -> tuple[list[Quad], list[Quad]]:
         added.append((graph, triple))
     for assertion, until, stored in change.ended.values():
         name, record = named(assertion_iri(assertion.assertion_id)), record_of(assertion)
-        if stored:
-            removed.append((prov, f"{name} {HOLDS} {record}"))
-        else:
+        if not stored:
             added += _reified(prov, name, _triple(change.graph, assertion), assertion)
         added.append((prov, f"{name} {HELD} {record}"))
         added.append((prov, f"{name} {INVALIDATED} {instant(until)}"))
-    removed += [(graph, _triple(change.graph, assertion)) for assertion in change.lost()]
-    if added:
+    if new and added:
         added.append((GRAPHS, f"{graph} {TENANT} {Literal(change.graph.tenant)}"))
         added.append((GRAPHS, f"{graph} {OF_SUBJECT} {Literal(change.graph.subject)}"))
-    return added, removed
+    held = [end.assertion for end in change.ended.values() if end.stored]
+    return added, gone_quads(change.graph, held, change.lost())
+
+
+def gone_quads(of: SubjectGraph, ended: Iterable[Assertion], lost: Iterable[Assertion]) -> list[Quad]:
+    """What goes when assertions end, and when the triples of some no longer hold."""
+    graph, prov = named(graph_iri(of)), named(prov_iri(of))
+    gone = [(prov, f"{named(assertion_iri(one.assertion_id))} {HOLDS} {record_of(one)}") for one in ended]
+    return gone + [(graph, _triple(of, one)) for one in lost]
 
 
 def _triple(graph: SubjectGraph, assertion: Assertion) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import cast
 
@@ -24,9 +25,20 @@ from memfold.projections.graph_quads import (
     REIFIES,
     RUN,
     TENANT,
+    Quad,
+    gone_quads,
     read_record,
 )
-from memfold.projections.graph_terms import RDF, SubjectGraph, assertion_iri, prov_iri, tenant_prefix
+from memfold.projections.graph_terms import (
+    DESCRIPTIONS,
+    RDF,
+    VOCABULARY,
+    SubjectGraph,
+    assertion_iri,
+    graph_iri,
+    prov_iri,
+    tenant_prefix,
+)
 from memfold.schemas.records import Scope
 
 _ACTIVE = f"SELECT ?record {{ ?assertion {HOLDS} ?record }}"
@@ -35,6 +47,7 @@ _GRAPHS_OF = (
     f"SELECT ?subject ?tenant {{ GRAPH {GRAPHS} {{ ?graph {TENANT} ?tenant ; {OF_SUBJECT} ?subject }} }}"
 )
 _REIFIES = ox.NamedNode(RDF + "reifies")
+_TENANT, _DESCRIPTIONS = ox.NamedNode(VOCABULARY + "tenant"), ox.NamedNode(DESCRIPTIONS)
 _EVERYONES = (
     f"SELECT ?graph ?record ?id {{{{ GRAPH ?graph {{{{ ?assertion {{}} ?id ; {HOLDS} ?record }}}} }}}}"
 )
@@ -54,27 +67,54 @@ _CONTENT = (
 
 def active_in(store: ox.Store, graph: SubjectGraph) -> dict[str, Assertion]:
     """The active assertions by id, in log order."""
-    rows = _rows(store.query(_ACTIVE, default_graph=ox.NamedNode(prov_iri(graph))))
+    rows = _rows(store.query(_ACTIVE, default_graph=_prov(graph)))
     found = [read_record(row[0].value) for row in rows]
     return {assertion.assertion_id: assertion for assertion in sorted(found, key=Assertion.place)}
 
 
 def ended_in(store: ox.Store, graph: SubjectGraph) -> list[tuple[Assertion, datetime]]:
     """The assertions that have ended, in log order, each with when."""
-    rows = _rows(store.query(_ENDED, default_graph=ox.NamedNode(prov_iri(graph))))
+    rows = _rows(store.query(_ENDED, default_graph=_prov(graph)))
     found = [(read_record(row[0].value), datetime.fromisoformat(row[1].value)) for row in rows]
     return sorted(found, key=lambda ended: ended[0].place())
 
 
 def known_in(store: ox.Store, graph: SubjectGraph, assertion_id: str) -> bool:
-    name, prov = ox.NamedNode(assertion_iri(assertion_id)), ox.NamedNode(prov_iri(graph))
-    found = store.quads_for_pattern(name, _REIFIES, None, prov)
+    name = ox.NamedNode(assertion_iri(assertion_id))
+    return next(store.quads_for_pattern(name, _REIFIES, None, _prov(graph)), None) is not None
+
+
+def described_in(store: ox.Store, graph: SubjectGraph) -> bool:
+    """Whether the subject has a graph here already."""
+    found = store.quads_for_pattern(ox.NamedNode(graph_iri(graph)), _TENANT, None, _DESCRIPTIONS)
     return next(found, None) is not None
 
 
-def graphs_of(store: ox.Store, tenant: str) -> list[SubjectGraph]:
-    rows = _rows(store.query(_GRAPHS_OF, substitutions={ox.Variable("tenant"): ox.Literal(tenant)}))
-    return sorted(SubjectGraph(tenant, row[0].value) for row in rows)
+@lru_cache(maxsize=10_000)
+def _prov(graph: SubjectGraph) -> ox.NamedNode:
+    return ox.NamedNode(prov_iri(graph))
+
+
+def graphs_of(store: ox.Store, tenant: str | None) -> list[SubjectGraph]:
+    """The subjects of a tenant that have a graph, or of all tenants."""
+    if tenant is None:
+        answer = store.query(_GRAPHS_OF)
+    else:
+        answer = store.query(_GRAPHS_OF, substitutions={ox.Variable("tenant"): ox.Literal(tenant)})
+    return sorted(SubjectGraph(row[1].value, row[0].value) for row in _rows(answer))
+
+
+def left_behind(store: ox.Store) -> Iterator[Quad]:
+    """What bulk loads that died left in place: that an ended assertion holds, and triples that only such ones say.
+
+    Some of it may be gone already; removing it again does no harm.
+    """
+    for graph in graphs_of(store, None):
+        ended = {assertion.assertion_id: assertion for assertion, _ in ended_in(store, graph)}
+        active = [one for name, one in active_in(store, graph).items() if name not in ended]
+        hold = {assertion.triple() for assertion in active}
+        lost = [assertion for assertion in ended.values() if assertion.triple() not in hold]
+        yield from gone_quads(graph, ended.values(), lost)
 
 
 def active_of(store: ox.Store, tenant: str, scope: Scope) -> list[Assertion]:

@@ -23,6 +23,7 @@ from memfold.schemas.partitions import EVENTS
 
 BASE = "urn:memfold:"
 VOCABULARY = BASE + "vocabulary/"
+DESCRIPTIONS = BASE + "graphs"
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 XSD = "http://www.w3.org/2001/XMLSchema#"

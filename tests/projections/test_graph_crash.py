@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from shutil import rmtree
@@ -18,6 +19,7 @@ import pytest
 from memfold.projections import graph_store
 from memfold.projections.base import Position, fenced
 from memfold.projections.graph import GraphShard
+from memfold.projections.graph_quads import Quad, as_update
 from memfold.schemas.records import Clear, Scope
 from tests.projections.graph_events import asserts, event, feed, retracts
 from tests.strategies import history
@@ -85,31 +87,36 @@ def test_killed_at_any_moment_it_is_a_fold_of_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clear", [True, False])
-def test_a_bulk_load_that_died_before_it_removed_is_finished_by_the_next_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clear: bool
+@pytest.mark.parametrize("updates", range(5))
+def test_a_bulk_load_that_died_before_all_was_removed_is_finished_by_the_next_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, updates: int, clear: bool
 ) -> None:
-    """The only moment between two steps of a commit, met for certain."""
+    """The moments between the steps of a commit, each met for certain."""
     said = [asserts("a1", "Sarah", "LIKES", "tea"), asserts("a2", "Sarah", "LIKES", "milk")]
     ending = event(1, clears=[Clear(Scope())]) if clear else event(1, retracts("a1"))
-    rest = [
-        ending,
-        event(2, asserts("a3", "Sarah", "LIKES", "soup")),
-        event(3, asserts("a4", "Kim", "LIKES", "milk")),
-    ]
+    again = [asserts("a3", "Sarah", "LIKES", "soup"), asserts("a4", "Sarah", "LIKES", "Milk")]
+    rest = [ending, event(2, *again), event(3, asserts("a5", "Kim", "LIKES", "milk"))]
     with closing(GraphShard(tmp_path / "whole", 0)) as shard:
         feed(shard, event(0, *said))
         feed(shard, *rest)
         digest = shard.digest()
 
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
+    written: list[str] = []
+
+    def die(*quads: Iterable[Quad]) -> str:
+        if len(written) == updates:
+            raise KeyboardInterrupt
+        written.append(as_update(*quads))
+        return written[-1]
 
     shard = GraphShard(tmp_path / "died", 0)
     feed(shard, event(0, *said))
     monkeypatch.setattr(graph_store, "BULK", 1)
+    monkeypatch.setattr(graph_store, "REMOVED_AT_ONCE", 1)
     monkeypatch.setattr(graph_store, "as_update", die)
-    with pytest.raises(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt):
         feed(shard, *rest)
+    shard.close()
     monkeypatch.undo()
     with closing(GraphShard(tmp_path / "died", 0)) as shard:
         assert shard.position() == Position(offset=3, command_offset=3, applied=4)
