@@ -64,13 +64,16 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(
     environment = os.environ | {"PYTHONPATH": str(pytestconfig.rootpath)}
     command = [sys.executable, "-W", "error", "-c", program, str(path)]
     moments: Counter[str] = Counter()
+    line, offset = "", -1
     for number in range(KILLS):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as worker:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "open\n"
             for _ in range(random.randint(1, 30)):
-                worker.stdout.readline()
-            time.sleep(random.random() * 0.03)
+                line = worker.stdout.readline()
+            while line not in ("apply\n", ""):
+                line = worker.stdout.readline()
+            time.sleep(random.random() * 0.008)
             worker.send_signal(signal.SIGKILL)
             last = worker.stdout.read().split()[-1:]
         moments["inside a commit" if last == ["apply"] else "between commits"] += 1

@@ -231,6 +231,8 @@ async def test_a_reader_follows_the_pointer(
     store.feed(events)
     store.generations.remove("g0001")
     assert await index.current(ALEX.tenant, None, ANYONE, None) == before
+    store.generations.serve(store.generations.create_next())
+    assert await index.current(ALEX.tenant, None, ANYONE, None) == []
 
 
 async def test_a_generation_that_goes_away_while_it_is_read_is_asked_for_no_longer(
