@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from memfold.memory.facts import FoundRelation
+from memfold.memory.nearest import Nearest
 from memfold.memory.ports import MemoryRow, Vectors
 from memfold.memory.texts import same_key
 from memfold.schemas.records import Clear, MemoriesDecided, Operation, RelationChange, Scope
@@ -44,6 +43,7 @@ class SubjectState:
 
     memories: dict[str, Known] = field(default_factory=dict)
     _by_text: dict[str, dict[str, None]] = field(default_factory=dict)
+    _nearest: Nearest | None = None
 
     @classmethod
     def of(cls, rows: Iterable[MemoryRow]) -> SubjectState:
@@ -67,10 +67,14 @@ class SubjectState:
         self._drop(known.memory_id)
         self.memories[known.memory_id] = known
         self._by_text.setdefault(same_key(known.text), {})[known.memory_id] = None
+        if self._nearest is not None:
+            self._nearest.put(known.memory_id, known.vector)
 
     def _drop(self, memory_id: str) -> None:
         known = self.memories.pop(memory_id, None)
         if known is not None:
+            if self._nearest is not None:
+                self._nearest.drop(memory_id)
             same = self._by_text[same_key(known.text)]
             del same[memory_id]
             if not same:
@@ -85,15 +89,15 @@ class SubjectState:
 
     def nearest(self, vectors: Vectors, scope: Scope, count: int) -> list[list[tuple[Known, float]]]:
         """For each row of `vectors`, up to `count` memories inside the scope with their cosine, best first."""
-        inside = [known for known in self.memories.values() if known.vector and scope.covers(known.scope)]
-        if not inside or not len(vectors):
-            return [[] for _ in vectors]
-        matrix = np.frombuffer(b"".join(known.vector for known in inside), dtype="<f2").reshape(
-            len(inside), -1
+        if self._nearest is None:
+            # Only those that infer ask for it; as-said traffic never pays for the matrix.
+            self._nearest = Nearest()
+            for known in self.memories.values():
+                self._nearest.put(known.memory_id, known.vector)
+        inside = self._nearest.best(
+            vectors, lambda memory_id: scope.covers(self.memories[memory_id].scope), count
         )
-        scores = vectors @ matrix.astype(np.float32).T
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-        return [[(inside[i], float(row[i])) for i in order] for row, order in zip(scores, best, strict=True)]
+        return [[(self.memories[memory_id], score) for memory_id, score in one] for one in inside]
 
     def related(self, relations: Sequence[FoundRelation], scope: Scope, count: int) -> list[Known]:
         """Up to `count` memories inside the scope that hold a relation of the same source and sort, newest first.

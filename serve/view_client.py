@@ -42,8 +42,9 @@ class ViewClient:
     async def _ask(self, role: str, timeout: float, request: Callable[[str, float], Awaitable[Any]]) -> Any:
         """The first answer of a worker with the role; None when none comes in time. `request` gives None for "not me"."""
         deadline = time.monotonic() + timeout
+        self._known = self._known or addresses(self._home)
         while (left := deadline - time.monotonic()) > 0:
-            for address in [a for a in self._known if role in a.roles]:
+            for address in [known for known in self._known if role in known.roles]:
                 try:
                     answer = await request(address.url, min(left, LONGEST_WAIT))
                 except (aiohttp.ClientError, TimeoutError):
@@ -51,12 +52,8 @@ class ViewClient:
                     continue
                 if answer is not None:
                     return answer
+            await asyncio.sleep(_AGAIN)
             self._known = addresses(self._home)
-            if (
-                not any(role in address.roles for address in self._known)
-                or deadline - time.monotonic() < left
-            ):
-                await asyncio.sleep(min(_AGAIN, max(0.0, deadline - time.monotonic())))
         return None
 
     async def _get(self, url: str, wait: float) -> tuple[bytes, str] | None:

@@ -14,7 +14,7 @@ from memfold.memory.state import SubjectState
 from memfold.schemas.records import Scope
 
 MAX_MEMORIES = 200_000
-"""Memories held per partition, at roughly 1 KB each."""
+"""Memories held per partition, at roughly 2 KB each."""
 _POLL = 0.02
 
 
