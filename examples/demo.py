@@ -35,8 +35,8 @@ def remember(home: Path) -> None:
             done = memory.add(text, user_id="alex")
             print_rows(f'"{text}"', ["event", "memory"], [[r["event"], r["memory"]] for r in done["results"]])
             print_relations(done["relations"], "entities and relations")
-        say("2. By meaning: what does alex drink?")
-        found = memory.search("what does alex drink?", user_id="alex", limit=2)
+        say("2. By meaning, with no word in common: a hot drink for breakfast")
+        found = memory.search("a hot drink for breakfast", user_id="alex", limit=2)
         print_rows(
             "memories", ["score", "memory"], [[f"{r['score']:.3f}", r["memory"]] for r in found["results"]]
         )
@@ -93,7 +93,7 @@ def main() -> None:
         same = lose_and_rebuild(home)
         with Memory(home=home) as memory:
             say("7. Served from the rebuilt projections")
-            found = memory.search("what does alex drink?", user_id="alex", limit=1)
+            found = memory.search("a hot drink for breakfast", user_id="alex", limit=1)
             console.print(found["results"][0]["memory"])
         say("everything stopped")
     finally:
