@@ -45,6 +45,7 @@ for start in range(at, len(events), 2):
     print("apply", flush=True)
     feed(shard, events[start : start + 2])
     print("applied", flush=True)
+shard.close()
 """
 
 
@@ -73,10 +74,10 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(
                 line = worker.stdout.readline()
             while line not in ("apply\n", ""):
                 line = worker.stdout.readline()
-            time.sleep(random.random() * 0.008)
+            time.sleep(random.random() * 0.006)
             worker.send_signal(signal.SIGKILL)
-            last = worker.stdout.read().split()[-1:]
-        moments["inside a commit" if last == ["apply"] else "between commits"] += 1
+            last = [line.strip(), *worker.stdout.read().split()][-1]
+        moments["inside a commit" if last == "apply" else "between commits"] += 1
         with closing(VectorShard(path, 0, DIMENSIONS)) as shard:
             offset = shard.position().offset
             prefix = [event for event in events if event.offset <= offset]
