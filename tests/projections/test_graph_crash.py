@@ -70,7 +70,7 @@ def test_killed_at_any_moment_it_is_a_fold_of_the_log(tmp_path: Path) -> None:
     folder, aside = tmp_path / "killed", tmp_path / "aside"
     expected = GraphShard(aside, 0)
     with closing(Writer(folder)) as writer:
-        for _ in range(ROUNDS):
+        while killed.total() < ROUNDS or not (killed["b"] and killed["u"]):
             killed[writer.run_and_kill(random)] += 1
             with closing(GraphShard(folder, 0)) as shard:
                 position = shard.position()
