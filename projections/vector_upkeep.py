@@ -1,6 +1,6 @@
 """When the table of a vector shard is due for upkeep: small files merged, indices brought up to date, old versions removed.
 
-Each commit leaves a small file that no index knows yet; a search takes about 0.3 ms longer for each. LanceDB's `optimize` puts
+Each commit leaves a small file that no index knows yet; a search takes 0.1 to 0.3 ms longer for each. LanceDB's `optimize` puts
 them together, but writes the whole table again below a million rows, so its cost grows with the table.
 """
 
