@@ -1,81 +1,22 @@
-"""What a reader in any process sees: against a brute-force search over the rows that were written."""
+"""What a reader finds: against a brute-force search over the rows that were written."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.memory.errors import InvalidInput
 from memfold.memory.ports import MemoryRow
-from memfold.projections.base import Position, fenced
-from memfold.projections.generations import Generations
-from memfold.projections.vector import VectorShard
 from memfold.projections.vector_index import LanceMemoryIndex
-from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import Event, Scope
-from tests.projections.shard_contract import feed
-from tests.strategies import DIMENSIONS, OWNERS, history, unit_vector
-
-PARTITIONS = 3
-ANYONE = Scope()
-ALEX, KIM, OTHER_TENANT = OWNERS
-QUERY = np.frombuffer(unit_vector(99), "<f2").astype(np.float32)
-
-
-def by_partition(events: list[Event]) -> dict[int, list[Event]]:
-    found: dict[int, list[Event]] = {partition: [] for partition in range(PARTITIONS)}
-    for event in events:
-        partition = partition_of(event.envelope.tenant, event.envelope.subject, PARTITIONS)
-        found[partition].append(replace(event, partition=partition))
-    return found
-
-
-class Store:
-    """Writes to the served generation as the workers do."""
-
-    def __init__(self, root: Path) -> None:
-        self.generations = Generations(root, "vector")
-        self.open("g0001")
-
-    def open(self, generation: str) -> None:
-        self.shards = [
-            VectorShard(self.generations.shard_path(generation, partition), partition, DIMENSIONS)
-            for partition in range(PARTITIONS)
-        ]
-
-    def feed(self, events: list[Event]) -> None:
-        for partition, mine in by_partition(events).items():
-            if mine:
-                feed(self.shards[partition], mine)
-
-    def close(self) -> None:
-        for shard in self.shards:
-            shard.close()
-
-
-@pytest.fixture
-def events() -> list[Event]:
-    # Clears of a whole tenant would leave too little to find.
-    return [event for event in fenced(history(Random(21), 170), Position())[0] if not event.body.clears]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
-    yield store
-    store.close()
-
-
-@pytest.fixture
-async def index(store: Store) -> AsyncIterator[LanceMemoryIndex]:
-    index = LanceMemoryIndex(store.generations, PARTITIONS)
-    yield index
-    await index.close()
+from tests.projections.vector_store import ALEX, ANYONE, KIM, OTHER_TENANT, QUERY, Store
+from tests.projections.vector_store import events as events
+from tests.projections.vector_store import index as index
+from tests.projections.vector_store import store as store
+from tests.strategies import history
 
 
 def cosine(row: MemoryRow) -> float:
@@ -191,84 +132,6 @@ async def test_a_memory_without_a_vector_is_listed_and_not_searched(
     tenant, subject = first.envelope.tenant, first.envelope.subject
     assert len(await index.current(tenant, subject, ANYONE, None)) == len(bare)
     assert await index.search(tenant, subject, ANYONE, QUERY, 10) == []
-
-
-async def test_nothing_is_there_before_the_first_write(
-    store: Store, index: LanceMemoryIndex, tmp_path: Path
-) -> None:
-    bare = LanceMemoryIndex(Generations(tmp_path / "nowhere", "vector"), PARTITIONS)
-    for empty in (index, bare):
-        assert await empty.search(ALEX.tenant, ALEX.subject, ANYONE, QUERY, 5) == []
-        assert await empty.current(ALEX.tenant, None, ANYONE, 5) == []
-        assert await empty.find(ALEX.tenant, ["x"]) == []
-        assert [await empty.position(partition) for partition in range(PARTITIONS)] == [-1] * PARTITIONS
-    await bare.close()
-
-
-async def test_every_commit_is_seen_at_once(
-    store: Store, index: LanceMemoryIndex, events: list[Event]
-) -> None:
-    for event in events[:40]:
-        store.feed([event])
-        partition = partition_of(event.envelope.tenant, event.envelope.subject, PARTITIONS)
-        assert await index.position(partition) == store.shards[partition].position().offset
-        added = [done.memory_id for done in event.body.operations if done.op == "ADD"]
-        assert {row.memory_id for row in await index.find(event.envelope.tenant, added)} == set(added)
-
-
-async def test_a_reader_follows_the_pointer(
-    store: Store, index: LanceMemoryIndex, events: list[Event]
-) -> None:
-    store.feed(events)
-    before = await index.current(ALEX.tenant, None, ANYONE, None)
-    store.close()
-    generation = store.generations.create_next()
-    store.open(generation)
-    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
-    store.generations.serve(generation)
-    assert await index.current(ALEX.tenant, None, ANYONE, None) == []
-    assert await index.position(0) == -1
-    store.feed(events)
-    store.generations.remove("g0001")
-    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
-    store.generations.serve(store.generations.create_next())
-    assert await index.current(ALEX.tenant, None, ANYONE, None) == []
-
-
-async def test_a_generation_that_goes_away_while_it_is_read_is_asked_for_no_longer(
-    store: Store, index: LanceMemoryIndex, events: list[Event], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.feed(events)
-    before = await index.current(ALEX.tenant, None, ANYONE, None)
-    store.close()
-    generation = store.generations.create_next()
-    store.open(generation)
-    store.feed(events)
-    seen = store.generations.pointer()
-
-    pointers = iter([seen, seen, seen])
-    real = Generations.pointer
-
-    def late(self: Generations) -> object:
-        """The pointer moves right after the reader has looked at it."""
-        return next(pointers, None) or real(self)
-
-    store.generations.serve(generation)
-    store.generations.remove("g0001")
-    monkeypatch.setattr(Generations, "pointer", late)
-    assert await index.current(ALEX.tenant, None, ANYONE, None) == before
-
-
-async def test_damage_is_named_with_the_way_out(
-    store: Store, index: LanceMemoryIndex, events: list[Event]
-) -> None:
-    store.feed(events)
-    store.close()
-    for file in store.generations.shard_path("g0001", 0).parent.rglob("*.lance"):
-        if file.is_file():
-            file.write_bytes(b"")
-    with pytest.raises(ShardDamaged, match=r"g0001/p000\d cannot be read; `memfold replay rebuild`"):
-        await index.current(ALEX.tenant, None, ANYONE, None)
 
 
 @pytest.mark.parametrize(
