@@ -63,8 +63,13 @@ def rebuild(
         for name, each in generations.items():
             each.remove(new[name])
         raise
-    for name in generations:
+    for name, each in generations.items():
+        before = each.served()
         switch(name, new[name])
+        # The one served before stays, for who still reads it; the next rebuild removes it. Younger ones may be a verify's.
+        known = each.existing()
+        for old in known[: known.index(before)] if before in known else []:
+            each.remove(old)
     return [
         Rebuilt(name, new[name], [one for one in built if one.task.projection == name])
         for name in generations

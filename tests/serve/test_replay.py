@@ -14,6 +14,7 @@ import pytest
 
 from memfold import AsyncMemory, Memory
 from memfold.memory.errors import InvalidInput
+from memfold.projections.generations import Generations
 from memfold.serve.replaying import rebuild_served, standings_of_workers, verify_served
 from memfold.serve.settings import Settings, settings_from
 from tests.serve.checks import everything_holds, settled
@@ -64,6 +65,10 @@ async def test_a_rebuild_asks_no_model(stack: Settings, memory: AsyncMemory) -> 
     unreachable = settings_from(home=stack.home, models=nowhere)
     await asyncio.to_thread(rebuild_served, unreachable, ["vector", "graph"], "kafka", lambda built: None)
     after = await standings_of_workers(stack)
+    for name in ("vector", "graph"):
+        generations = Generations(stack.folder / "projections", name)
+        assert len(generations.existing()) == 2, "the one that is served and the one before it"
+        assert generations.existing()[-1] == generations.served()
     assert {shard: one.digest for shard, one in after.items()} == {
         shard: one.digest for shard, one in before.items()
     }
