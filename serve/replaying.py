@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Standing
 from memfold.projections.generations import Generations
@@ -38,7 +40,9 @@ def verify_served(settings: Settings, source: str) -> list[Compared]:
     """Digests of what is served beside digests of a fold of the log to the same offsets."""
     partitions, origin = _origin(settings, source)
     generations = _generations(settings, PROJECTIONS)
-    served = asyncio.run(standings_of_workers(settings)) or standings_on_disk(settings, partitions)
+    served = asyncio.run(standings_of_workers(settings, partitions)) or standings_on_disk(
+        settings, partitions
+    )
     return verify(generations, served, origin)
 
 
@@ -80,12 +84,21 @@ def _checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
             raise InvalidInput(f"there is no {what} {value!r}; it is one of {', '.join(known)}")
 
 
-async def standings_of_workers(settings: Settings) -> Served:
+async def standings_of_workers(settings: Settings, partitions: int | None = None) -> Served:
+    """How the shards of living workers stand, empty where none lives; waits up to 20 s for partitions that change hands."""
+    wanted = len(PROJECTIONS) * (partitions or settings.partitions)
     views = ViewClient(settings.folder, settings.view_token())
+    asking = AsyncRetrying(
+        retry=retry_if_result(lambda found: 0 < len(found) < wanted),
+        stop=stop_after_delay(20),
+        wait=wait_fixed(0.2),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
+    )
     try:
-        return await views.standings()
+        found: Served = await asking(views.standings)
     finally:
         await views.close()
+    return found
 
 
 async def _switched_by_worker(settings: Settings, projection: str, generation: str) -> bool:

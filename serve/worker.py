@@ -112,10 +112,13 @@ class Worker:
         return shard
 
     async def _standings(self) -> dict[str, dict[int, Standing]]:
-        return {
-            role: {partition: await asyncio.to_thread(sink.standing) for partition, sink in sinks.items()}
-            for role, sinks in self._sinks.items()
-        }
+        found: dict[str, dict[int, Standing]] = {role: {} for role in self._sinks}
+        for role, sinks in self._sinks.items():
+            for partition, sink in list(sinks.items()):
+                standing = await asyncio.to_thread(sink.standing)
+                if standing is not None:
+                    found[role][partition] = standing
+        return found
 
     async def _switch(self, role: str, generation: str) -> bool:
         if role not in self._sinks:

@@ -43,6 +43,8 @@ class Processor:
         self._sink_of, self._linger = sink_of, linger
         self._reader = LogReader(connection)
         self._followers: dict[TP, Follower] = {}
+        # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
+        self._changing = asyncio.Lock()
         self._app = self._build(topics, connection, state, member)
 
     def _build(
@@ -87,7 +89,8 @@ class Processor:
         await self._app.start()
 
     async def stop(self) -> None:
-        await self._close(set(self._followers))
+        async with self._changing:
+            await self._close(set(self._followers))
         await self._app.stop()
 
     async def _follow(self, stream: Any) -> None:
@@ -100,24 +103,26 @@ class Processor:
             await follower.offer(Live(_record(event), event.ack))
 
     async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
-        await self._close(set(self._followers) - assigned)
-        starts: dict[TP, int] = {}
-        for tp in sorted(assigned - set(self._followers)):
-            follower = Follower(
-                tp.topic, tp.partition, self._sink_of(tp.topic, tp.partition), self._reader, self._linger
-            )
-            try:
-                starts[tp] = await follower.start(self._fail)
-            except BaseException as failure:
-                # Faust would log this and go on without the partition.
-                self._fail(failure)
-                raise
-            self._followers[tp] = follower
-        return starts
+        async with self._changing:
+            await self._close(set(self._followers) - assigned)
+            return {tp: await self._begin(tp) for tp in sorted(assigned - set(self._followers))}
+
+    async def _begin(self, tp: TP) -> int:
+        sink = self._sink_of(tp.topic, tp.partition)
+        follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger)
+        try:
+            start = await follower.start(self._fail)
+        except BaseException as failure:
+            # Faust would log this and go on without the partition.
+            self._fail(failure)
+            raise
+        self._followers[tp] = follower
+        return start
 
     async def _revoked(self, *arguments: Any, **_: Any) -> None:
         revoked: set[TP] = arguments[1]
-        await self._close(set(revoked))
+        async with self._changing:
+            await self._close(set(revoked))
 
     async def _close(self, partitions: set[TP]) -> None:
         for tp in partitions & set(self._followers):

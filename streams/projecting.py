@@ -113,11 +113,10 @@ class ShardSink:
             if old is not None:
                 old.close()
 
-    def standing(self) -> Standing:
-        """The shard as it stands between two batches."""
+    def standing(self) -> Standing | None:
+        """The shard as it stands between two batches; None while it is closed, because its partition changes hands."""
         with self._busy:
-            assert self._shard is not None
-            return Standing(self._position, self._shard.digest())
+            return None if self._shard is None else Standing(self._position, self._shard.digest())
 
     def _fold(self, records: Sequence[LogRecord], batch: OpenedBatch) -> Position:
         with self._busy:
