@@ -31,17 +31,15 @@ class Caller:
     _closing: AsyncExitStack
 
     @classmethod
-    async def open(cls, settings: Settings, start: bool = True) -> Caller:
-        """Connect to the stack in the home; `start` one for as long as the caller is open where none runs."""
+    async def open(cls, settings: Settings) -> Caller:
+        """Connect to the stack in the home; where none runs, start one for as long as the caller is open."""
         async with AsyncExitStack() as opening:
             bootstrap_servers = await asyncio.to_thread(running_stack, settings)
-            if bootstrap_servers is None and start:
+            if bootstrap_servers is None:
                 stack = await asyncio.to_thread(EmbeddedStack.start, settings)
                 opening.callback(stack.stop)
                 bootstrap_servers = stack.bootstrap_servers
-            parts = await asyncio.to_thread(
-                Parts.open, settings, bootstrap_servers or settings.bootstrap_servers
-            )
+            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
             opening.push_async_callback(parts.close)
             views = ViewClient(settings.folder, settings.view_token())
             opening.push_async_callback(views.close)

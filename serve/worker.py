@@ -61,7 +61,7 @@ class Worker:
         self.processors: list[Processor] = []
 
     async def start(self) -> None:
-        """Start the processors and the view; when it returns, every role follows its partitions."""
+        """Start the processors and the view; Kafka assigns the partitions soon after it returns."""
         writer = LogWriter(self._parts.connection)
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
