@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from msgspec import Struct
 
 from memfold.schemas.records import Item, ModelCall
@@ -18,6 +20,13 @@ class FoundRelation(Struct, frozen=True):
     confidence: float = 1.0
     ends: bool = False
     """True: it was said that this no longer holds."""
+    source_which: str = ""
+    target_which: str = ""
+    """What tells an entity from others of its name, if the sentence says it: "sister" in "my sister Maria"."""
+    at: datetime | None = None
+    """When it began to hold, or with `ends` when it stopped, if that was said."""
+    said_as: str = ""
+    """What the model called it, where the vocabulary has another name for it."""
 
 
 class FoundFact(Struct, frozen=True):
@@ -29,13 +38,28 @@ class FoundFact(Struct, frozen=True):
     message: int = 0
     confidence: float = 1.0
     relations: list[FoundRelation] = []
+    speaker: str = ""
+    """The name of the message; empty where it has none, and "I" is the subject."""
+    when: str = ""
+    """ISO 8601 date, or start/end, of what it tells, made absolute from the time of the message; empty: not told."""
 
 
 class Utterances(Struct, frozen=True):
-    """What an extractor reads: the items of one command, and the name that "I" stands for."""
+    """What an extractor reads: the items of one command, and who and when "I" and "now" are where a message does not say it.
+
+    In a message with a name, "I" is that name. `asked_at` is the time of messages that bring none.
+    """
 
     items: list[Item]
     first_person: str
+    asked_at: datetime | None = None
+
+    def speaker(self, item: int, message: int) -> str:
+        """Who "I" is in a message."""
+        return self.items[item].messages[message].name or self.first_person
+
+    def said_at(self, item: int) -> datetime | None:
+        return self.items[item].said_at or self.asked_at
 
 
 class Extraction(Struct, frozen=True):

@@ -26,6 +26,9 @@ from memfold.schemas.records import (
     DeleteRequested,
     Envelope,
     MemoriesDecided,
+    MergeRequested,
+    RetryRequested,
+    SplitRequested,
     UpdateRequested,
 )
 from memfold.schemas.registry import newest, with_fingerprint
@@ -38,6 +41,9 @@ BODIES: dict[str, type[Body]] = {
     "update_requested": UpdateRequested,
     "delete_requested": DeleteRequested,
     "clear_requested": ClearRequested,
+    "retry_requested": RetryRequested,
+    "merge_requested": MergeRequested,
+    "split_requested": SplitRequested,
     "memories_decided": MemoriesDecided,
 }
 _NAMES = {body: name for name, body in BODIES.items()}

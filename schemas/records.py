@@ -64,12 +64,30 @@ class ClearRequested(Struct, frozen=True):
     whole_tenant: bool = False
 
 
+class RetryRequested(Struct, frozen=True):
+    scope: Scope
+
+
+class MergeRequested(Struct, frozen=True):
+    entity: str
+    into: str
+    actor_id: str | None = None
+
+
+class SplitRequested(Struct, frozen=True):
+    entity: str
+    name: str
+    actor_id: str | None = None
+
+
 class Fact(Struct, frozen=True):
     text: str
     kind: str = "miscellaneous"
     item: int = 0
     message: int = 0
     confidence: float = 1.0
+    speaker: str = ""
+    when: str = ""
 
 
 class Operation(Struct, frozen=True):
@@ -84,6 +102,11 @@ class Operation(Struct, frozen=True):
     metadata: str = "{}"
     said_at: datetime | None = None
     vector: bytes | None = None
+    kind: str = ""
+    pending: bool = False
+    fact: int = -1
+    said: str = ""
+    when: str = ""
 
 
 class RelationChange(Struct, frozen=True):
@@ -96,6 +119,13 @@ class RelationChange(Struct, frozen=True):
     source_type: str = "THING"
     target_type: str = "THING"
     confidence: float = 1.0
+    said_as: str = ""
+    source_entity: str = ""
+    target_entity: str = ""
+    source_which: str = ""
+    target_which: str = ""
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
 
 class Clear(Struct, frozen=True):
@@ -114,6 +144,8 @@ class ModelCall(Struct, frozen=True):
     latency_ms: float = 0.0
     attempts: int = 1
     error: str = ""
+    prompt_version: str = ""
+    shown: list[str] = []
 
 
 class MemoriesDecided(Struct, frozen=True):
@@ -127,7 +159,15 @@ class MemoriesDecided(Struct, frozen=True):
     embedder: str = ""
 
 
-Command = AddRequested | UpdateRequested | DeleteRequested | ClearRequested
+Command = (
+    AddRequested
+    | UpdateRequested
+    | DeleteRequested
+    | ClearRequested
+    | RetryRequested
+    | MergeRequested
+    | SplitRequested
+)
 Body = Command | MemoriesDecided
 
 

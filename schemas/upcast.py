@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 Fields = dict[str, Any]
-_STEPS: dict[tuple[str, int], Callable[[Fields], Fields]] = {}
+
+
+def _with_defaults(fields: Fields) -> Fields:
+    """Only fields with defaults were added, which the type of the body fills in."""
+    return fields
+
+
+_STEPS: dict[tuple[str, int], Callable[[Fields], Fields]] = {
+    ("memories_decided", 1): _with_defaults,
+}
 
 
 def upcast(name: str, version: int, newest: int, fields: Fields) -> Fields:

@@ -15,11 +15,14 @@ from memfold.schemas.records import (
     Fact,
     Item,
     MemoriesDecided,
+    MergeRequested,
     Message,
     ModelCall,
     Operation,
     RelationChange,
+    RetryRequested,
     Scope,
+    SplitRequested,
     UpdateRequested,
 )
 
@@ -63,6 +66,72 @@ BODIES: dict[str, Body] = {
         [ModelCall("extract", "openai", "m", "abc", "{}", 10, 5, 1.5, 2, "slow")],
         "wordllama-256",
     ),
+    "memories_decided.v2": MemoriesDecided(
+        "degraded",
+        "why",
+        [Fact("My sister Maria left Google", "professional", 0, 1, 0.5, "Alex", "2026-11")],
+        [
+            Operation(
+                "ADD",
+                _ID + "1",
+                1,
+                "My sister Maria left Google",
+                _ALEX,
+                0,
+                "before",
+                "user",
+                "{}",
+                _TIME,
+                b"\0\1" * 4,
+                "professional",
+                True,
+                0,
+                "5a1d",
+                "2026-11",
+            )
+        ],
+        [
+            RelationChange(
+                "RETRACT",
+                _ID + "2",
+                _ID + "1",
+                "Maria",
+                "WORKS_AT",
+                "Google",
+                "PERSON",
+                "COMPANY",
+                0.5,
+                "EMPLOYED_BY",
+                "maria#sister",
+                "google",
+                "sister",
+                "search",
+                _TIME,
+                _TIME,
+            )
+        ],
+        [Clear(_ALEX, False)],
+        [
+            ModelCall(
+                "extract",
+                "openai",
+                "m",
+                "abc",
+                "{}",
+                10,
+                5,
+                1.5,
+                2,
+                "slow",
+                "extraction.v2",
+                [_ID + "1"],
+            )
+        ],
+        "wordllama-256",
+    ),
+    "retry_requested.v1": RetryRequested(_ALEX),
+    "merge_requested.v1": MergeRequested("Bob", "Robert", "admin"),
+    "split_requested.v1": SplitRequested("Robert", "Bob", "admin"),
 }
 
 

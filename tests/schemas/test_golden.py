@@ -26,7 +26,11 @@ def test_golden_bytes_read_as_they_were_meant(name: str) -> None:
     assert envelope.memory_ids == [envelope_of(body).memory_ids[0]]
 
 
-@pytest.mark.parametrize("name", BODIES)
+WRITTEN_TODAY = [name for name in BODIES if name == f"{name[:-3]}.v{newest(name[:-3]).version}"]
+"""Earlier versions are read, never written again."""
+
+
+@pytest.mark.parametrize("name", WRITTEN_TODAY)
 def test_the_same_record_has_the_same_clear_bytes_today(name: str) -> None:
     golden = bytes.fromhex((FOLDER / f"{name}.hex").read_text())
     today = encode(envelope_of(BODIES[name]), BODIES[name], KEY)
