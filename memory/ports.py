@@ -61,6 +61,11 @@ class MemoryRow(Struct, frozen=True):
     metadata: str = "{}"
     relations: list[RelationChange] = []
     vector: bytes = b""
+    kind: str = ""
+    pending: bool = False
+    said: str = ""
+    said_count: int = 0
+    when: str = ""
 
 
 class Hit(Struct, frozen=True):
@@ -89,6 +94,10 @@ class MemoryIndex(Protocol):
         """The current rows of these memories; those that are unknown or deleted are left out."""
         ...
 
+    async def pending(self, tenant: str) -> dict[str, int]:
+        """How many current memories of each subject were kept as they were said because a model had failed."""
+        ...
+
     async def position(self, partition: int) -> int:
         """Offset of the last event that a reader sees, -1 for none."""
         ...
@@ -106,6 +115,10 @@ class Relation(Struct, frozen=True):
     assertion_id: str
     confidence: float
     since: datetime
+    source_entity: str = ""
+    target_entity: str = ""
+    valid_from: datetime | None = None
+    """When it began to be true, if that was said; `since` is when it was learnt."""
 
 
 class About(Struct, frozen=True):

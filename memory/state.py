@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from memfold.memory.entities import Entities, entities_of
 from memfold.memory.facts import FoundRelation
 from memfold.memory.nearest import Nearest
 from memfold.memory.ports import MemoryRow, Vectors
@@ -35,6 +37,14 @@ class Known:
     role: str | None = None
     vector: bytes = b""
     relations: tuple[RelationChange, ...] = ()
+    pending: bool = False
+    said_at: datetime | None = None
+    said: str = ""
+    said_count: int = 0
+
+
+HEARD = 1_000
+"""Items of a subject that are remembered as heard, beside those that memories carry with them."""
 
 
 @dataclass(slots=True)
@@ -42,7 +52,10 @@ class SubjectState:
     """The current memories of one subject."""
 
     memories: dict[str, Known] = field(default_factory=dict)
+    entities: Entities = field(default_factory=Entities)
     _by_text: dict[str, dict[str, None]] = field(default_factory=dict)
+    _by_said: dict[str, dict[str, None]] = field(default_factory=dict)
+    _heard: dict[str, dict[str, int]] = field(default_factory=dict)
     _nearest: Nearest | None = None
 
     @classmethod
@@ -59,6 +72,10 @@ class SubjectState:
                     row.role,
                     row.vector,
                     tuple(row.relations),
+                    row.pending,
+                    row.updated_at,
+                    row.said,
+                    row.said_count,
                 )
             )
         return state
@@ -67,6 +84,10 @@ class SubjectState:
         self._drop(known.memory_id)
         self.memories[known.memory_id] = known
         self._by_text.setdefault(same_key(known.text), {})[known.memory_id] = None
+        if known.said:
+            self._by_said.setdefault(known.said, {})[known.memory_id] = None
+        for held in known.relations:
+            self.entities.put(held)
         if self._nearest is not None:
             self._nearest.put(known.memory_id, known.vector)
 
@@ -75,10 +96,11 @@ class SubjectState:
         if known is not None:
             if self._nearest is not None:
                 self._nearest.drop(memory_id)
-            same = self._by_text[same_key(known.text)]
-            del same[memory_id]
-            if not same:
-                del self._by_text[same_key(known.text)]
+            _forget(self._by_text, same_key(known.text), memory_id)
+            if known.said:
+                _forget(self._by_said, known.said, memory_id)
+            for held in known.relations:
+                self.entities.drop(held)
 
     def repeat_of(self, text: str, scope: Scope) -> Known | None:
         """The memory of exactly this scope that says the same, if there is one."""
@@ -86,6 +108,34 @@ class SubjectState:
             if self.memories[memory_id].scope == scope:
                 return self.memories[memory_id]
         return None
+
+    def heard(self, said: str) -> list[Known] | None:
+        """What an item that says this has come to, if it was heard before and all of that is still so; else None."""
+        remembered = self._heard.get(said)
+        if remembered is None:
+            found = [self.memories[memory_id] for memory_id in self._by_said.get(said, ())]
+            return found if found and found[0].said_count == len(found) else None
+        known = [self.memories.get(memory_id) for memory_id in remembered]
+        still = [one for one in known if one is not None and one.version == remembered[one.memory_id]]
+        return still if len(still) == len(remembered) else None
+
+    def hear(self, said: str, memory_ids: Iterable[str]) -> None:
+        """Remember what an item has come to, also where that is nothing: it is not part of the fold, and need not last."""
+        self._heard.pop(said, None)
+        self._heard[said] = {
+            name: self.memories[name].version for name in memory_ids if name in self.memories
+        }
+        if len(self._heard) > HEARD:
+            del self._heard[next(iter(self._heard))]
+
+    def pending(self, scope: Scope) -> list[Known]:
+        """What was kept as it was said because a model had failed, inside the scope, oldest first."""
+        return [known for known in self.memories.values() if known.pending and scope.covers(known.scope)]
+
+    def holding(self, entity: str) -> list[RelationChange]:
+        """The relations that hold and name the entity."""
+        held = (relation for known in self.memories.values() for relation in known.relations)
+        return [relation for relation in held if entity in entities_of(relation)]
 
     def nearest(self, vectors: Vectors, scope: Scope, count: int) -> list[list[tuple[Known, float]]]:
         """For each row of `vectors`, up to `count` memories inside the scope with their cosine, best first."""
@@ -148,6 +198,10 @@ class SubjectState:
                     done.role,
                     vector,
                     relations,
+                    done.pending,
+                    done.said_at,
+                    done.said,
+                    done.said_count,
                 )
             )
 
@@ -155,7 +209,17 @@ class SubjectState:
         known = self.memories.get(change.memory_id)
         if known is None:
             return
+        for held in known.relations:
+            if held.assertion_id == change.assertion_id:
+                self.entities.drop(held)
         kept = tuple(r for r in known.relations if r.assertion_id != change.assertion_id)
         if change.op == "ASSERT":
             kept = (*kept, change)
+            self.entities.put(change)
         self.memories[change.memory_id] = replace(known, relations=kept)
+
+
+def _forget(index: dict[str, dict[str, None]], key: str, memory_id: str) -> None:
+    del index[key][memory_id]
+    if not index[key]:
+        del index[key]

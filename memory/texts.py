@@ -1,18 +1,57 @@
-"""When two texts are the same, and the ids that follow from a command."""
+"""When two texts are the same, when a message was heard before, and the ids that follow from a command."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 import uuid
+from collections.abc import Iterable
+from hashlib import sha256
+
+from memfold.schemas.records import Message, Scope
 
 _WORD = re.compile(r"\w+")
+_FILLERS = frozenset(
+    re.findall(
+        r"\w+",
+        "actually really very just so also too now well oh ok okay hey hi hello please again still anyway btw yes",
+    )
+)
+_CONTRACTIONS = (
+    ("can't", "can not"),
+    ("won't", "will not"),
+    ("n't", " not"),
+    ("'m", " am"),
+    ("'re", " are"),
+    ("'ve", " have"),
+    ("'ll", " will"),
+)
 
 
 def same_key(text: str) -> str:
     """Equal for texts that differ only in case, spacing, punctuation or Unicode form (NFKC)."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(_WORD.findall(folded)) or folded
+
+
+def plain_words(text: str) -> list[str]:
+    """The words of a sentence in small letters, contractions written out, fillers ("really", "oh") left out."""
+    text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    for short, long in _CONTRACTIONS:
+        text = text.replace(short, long)
+    return [word for word in re.findall(r"[\w']+", text) if word not in _FILLERS]
+
+
+def said_key(scope: Scope, messages: Iterable[Message], day: str = "") -> str:
+    """128 bits of SHA-256, as hex, of who said what in which scope, fillers aside: equal for a message that was heard before.
+
+    `day` is part of it for what tells of a day relative to its own ("tomorrow"): said again on another day it is another fact.
+    """
+    parts = [*(name or "" for name in scope.ids()), day]
+    for message in messages:
+        words = plain_words(message.content) or [message.content]
+        parts += [message.role, message.name or "", *words]
+    return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 def derived_id(command_id: uuid.UUID, kind: str, ordinal: int) -> str:

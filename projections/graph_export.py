@@ -83,21 +83,22 @@ def _node(iri: str) -> ox.NamedNode:
 
 
 def _triple(graph: SubjectGraph, assertion: Assertion) -> tuple[ox.NamedNode, ox.NamedNode, ox.NamedNode]:
+    source, relationship, target = assertion.triple()
     return (
-        _node(entity_iri(graph, assertion.source)),
-        _node(relationship_iri(assertion.relationship)),
-        _node(entity_iri(graph, assertion.target)),
+        _node(entity_iri(graph, source)),
+        _node(relationship_iri(relationship)),
+        _node(entity_iri(graph, target)),
     )
 
 
 def _named(graph: SubjectGraph, assertion: Assertion) -> Iterator[Fact]:
     """What entities were called, and of what type they were taken to be."""
     ends = (
-        (assertion.source, assertion.source_type),
-        (assertion.target, assertion.target_type),
+        (assertion.source_entity, assertion.source, assertion.source_type),
+        (assertion.target_entity, assertion.target, assertion.target_type),
     )
-    for name, kind in ends:
-        entity = _node(entity_iri(graph, name))
+    for entity_id, name, kind in ends:
+        entity = _node(entity_iri(graph, entity_id))
         yield entity, RDFS + "label", ox.Literal(name)
         yield entity, RDF + "type", _node(type_iri(kind))
 
@@ -114,6 +115,11 @@ def _reified(graph: SubjectGraph, assertion: Assertion) -> Iterator[Fact]:
     yield name, RDF + "object", target
     yield name, VOCABULARY + "sourceName", ox.Literal(assertion.source)
     yield name, VOCABULARY + "targetName", ox.Literal(assertion.target)
+    if assertion.said_as:
+        yield name, VOCABULARY + "relationshipName", ox.Literal(assertion.said_as)
+    for bound, moment in (("validFrom", assertion.valid_from), ("validTo", assertion.valid_to)):
+        if moment is not None:
+            yield name, VOCABULARY + bound, instant(moment)
     yield name, VOCABULARY + "confidence", ox.Literal(assertion.confidence)
     yield name, VOCABULARY + "evidence", _node(memory_iri(assertion.memory_id))
     for field, value in zip(("user", "agent", "run", "actor"), assertion.scope.ids(), strict=True):

@@ -12,9 +12,11 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from memfold.memory.entities import entities_of
 from memfold.memory.ports import Relation
-from memfold.projections.graph_terms import SubjectGraph, entity_key
+from memfold.projections.graph_terms import SubjectGraph
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.records import Clear, Event, RelationChange, Scope
 
@@ -39,9 +41,21 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
     source_type: str = "THING"
     target_type: str = "THING"
     confidence: float = 1.0
+    said_as: str = ""
+    source_entity: str = ""
+    target_entity: str = ""
+    source_which: str = ""
+    target_which: str = ""
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
 
     def triple(self) -> Triple:
-        return (entity_key(self.source), self.relationship, entity_key(self.target))
+        """The ids of the entities, and what joins them."""
+        return self.source_entity, self.relationship, self.target_entity
+
+    def over(self, valid_to: datetime | None) -> Assertion:
+        """The same, with when it stopped being true."""
+        return replace(self, valid_to=valid_to)
 
     def place(self) -> tuple[int, int]:
         """Its order in the log of its partition."""
@@ -58,15 +72,21 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
             assertion_id=self.assertion_id,
             confidence=self.confidence,
             since=self.since,
+            source_entity=self.source_entity,
+            target_entity=self.target_entity,
+            valid_from=self.valid_from,
         )
 
 
 class Ended(NamedTuple):
-    """An assertion that ended; `stored` tells whether the store held it as active before the batch."""
+    """An assertion that ended. `until` is when the log learnt it, `valid_to` when it stopped being true, if that was said;
+    `stored` tells whether the store held it as active before the batch.
+    """
 
     assertion: Assertion
     until: datetime
     stored: bool
+    valid_to: datetime | None = None
 
 
 class Held(Protocol):
@@ -105,12 +125,12 @@ class GraphChange:
         if not (name in self.asserted or name in self.ended or self._held.known(self.graph, name)):
             self.asserted[name] = assertion
 
-    def end(self, assertion_id: str, until: datetime) -> None:
+    def end(self, assertion_id: str, until: datetime, valid_to: datetime | None = None) -> None:
         """An id that is unknown, or that has ended, is ignored."""
         if (new := self.asserted.pop(assertion_id, None)) is not None:
-            self.ended[assertion_id] = Ended(new, until, stored=False)
+            self.ended[assertion_id] = Ended(new, until, False, valid_to)
         elif assertion_id not in self.ended and (old := self.before().get(assertion_id)):
-            self.ended[assertion_id] = Ended(old, until, stored=True)
+            self.ended[assertion_id] = Ended(old, until, True, valid_to)
 
     def clear(self, scope: Scope, until: datetime) -> None:
         covered = [name for name, assertion in self.after().items() if scope.covers(assertion.scope)]
@@ -152,7 +172,7 @@ def fold(events: Iterable[Event], held: Held) -> list[GraphChange]:
         scopes = {operation.memory_id: operation.scope for operation in body.operations}
         for ordinal, relation in enumerate(body.relations):
             if relation.op == "RETRACT":
-                change_of(own).end(relation.assertion_id, event.recorded_at)
+                change_of(own).end(relation.assertion_id, event.recorded_at, relation.valid_to)
             else:
                 scope = scopes.get(relation.memory_id, Scope())
                 change_of(own).add(_assertion(event, ordinal, relation, scope))
@@ -175,6 +195,7 @@ def _assertion(event: Event, ordinal: int, relation: RelationChange, scope: Scop
             f"{relation.op!r} and the confidence {relation.confidence}; this version folds ASSERT and RETRACT, "
             "with a finite confidence"
         )
+    source_entity, target_entity = entities_of(relation)
     return Assertion(
         assertion_id=relation.assertion_id,
         memory_id=relation.memory_id,
@@ -191,4 +212,10 @@ def _assertion(event: Event, ordinal: int, relation: RelationChange, scope: Scop
         source_type=relation.source_type,
         target_type=relation.target_type,
         confidence=relation.confidence,
+        said_as=relation.said_as,
+        source_entity=source_entity,
+        target_entity=target_entity,
+        source_which=relation.source_which,
+        target_which=relation.target_which,
+        valid_from=relation.valid_from,
     )

@@ -76,8 +76,8 @@ def changed_quads(change: GraphChange, new: bool) -> tuple[list[Quad], list[Quad
         added += _reified(prov, name, triple, assertion)
         added.append((prov, f"{name} {HOLDS} {record_of(assertion)}"))
         added.append((graph, triple))
-    for assertion, until, stored in change.ended.values():
-        name, record = named(assertion_iri(assertion.assertion_id)), record_of(assertion)
+    for assertion, until, stored, valid_to in change.ended.values():
+        name, record = named(assertion_iri(assertion.assertion_id)), record_of(assertion.over(valid_to))
         if not stored:
             added += _reified(prov, name, _triple(change.graph, assertion), assertion)
         added.append((prov, f"{name} {HELD} {record}"))
@@ -92,18 +92,19 @@ def changed_quads(change: GraphChange, new: bool) -> tuple[list[Quad], list[Quad
 def gone_quads(of: SubjectGraph, ended: Iterable[Assertion], lost: Iterable[Assertion]) -> list[Quad]:
     """What goes when assertions end, and when the triples of some no longer hold."""
     graph, prov = named(graph_iri(of)), named(prov_iri(of))
-    gone = [(prov, f"{named(assertion_iri(one.assertion_id))} {HOLDS} {record_of(one)}") for one in ended]
+    records = ((one.assertion_id, record_of(one.over(None))) for one in ended)
+    gone = [(prov, f"{named(assertion_iri(name))} {HOLDS} {record}") for name, record in records]
     return gone + [(graph, _triple(of, one)) for one in lost]
 
 
 def _triple(graph: SubjectGraph, assertion: Assertion) -> str:
-    source, target = _entity(graph, assertion.source), _entity(graph, assertion.target)
-    return f"{source} {_relationship(assertion.relationship)} {target}"
+    source, relationship, target = assertion.triple()
+    return f"{_entity(graph, source)} {_relationship(relationship)} {_entity(graph, target)}"
 
 
 @lru_cache(maxsize=50_000)
-def _entity(graph: SubjectGraph, name: str) -> str:
-    return named(entity_iri(graph, name))
+def _entity(graph: SubjectGraph, entity: str) -> str:
+    return named(entity_iri(graph, entity))
 
 
 @lru_cache(maxsize=10_000)

@@ -1,9 +1,9 @@
-"""What things are called in the graph: IRIs that nothing can break out of, and the key under which names are one entity.
+"""What things are called in the graph: IRIs that nothing can break out of.
 
 Every IRI starts with `urn:memfold:`; ids and names in it are percent-encoded, or hashed when they are long:
 
     g/<tenant>/<subject>                 the graph of the triples that hold now, and with /prov behind it that of the assertions
-    entity/<tenant>/<subject>/<name>     an entity; it is the subject's own, so no two people share a "Sarah"
+    entity/<tenant>/<subject>/<id>       an entity (see memory/entities.py); it is the subject's own, so no two people share a "Sarah"
     relationship/<name>  type/<name>     predicates and entity types
     assertion/<id>  memory/<id>  command/<id>  event/<topic>/<partition>/<offset>
 """
@@ -11,7 +11,6 @@ Every IRI starts with `urn:memfold:`; ids and names in it are percent-encoded, o
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -31,25 +30,6 @@ PROV = "http://www.w3.org/ns/prov#"
 
 LONGEST_SEGMENT = 200
 _SAFE = re.compile(r"[A-Za-z0-9_.~-]*")
-_ARTICLES = frozenset({"the", "a", "an"})
-_COMPANY_FORMS = frozenset(
-    {
-        "inc",
-        "incorporated",
-        "corp",
-        "corporation",
-        "co",
-        "ltd",
-        "limited",
-        "llc",
-        "llp",
-        "plc",
-        "gmbh",
-        "ag",
-        "pty",
-    }
-)
-"""Only forms that are hardly ever words of their own: "company" or "kg" would make "my company" and "my" one."""
 
 
 class _PercentEncoding(dict[int, str]):
@@ -68,22 +48,6 @@ class SubjectGraph(NamedTuple):
 
     tenant: str
     subject: str
-
-
-@lru_cache(maxsize=50_000)
-def entity_key(name: str) -> str:
-    """The key under which names mean one entity: "Google", "google", "The Google" and "Google, Inc." have the same.
-
-    NFKC, case-folded, blanks collapsed, leading articles and trailing company forms taken off; never down to nothing.
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    words = folded.split()
-    while len(words) > 1 and words[0] in _ARTICLES:
-        del words[0]
-    while len(words) > 1 and words[-1].replace(".", "").strip(",;") in _COMPANY_FORMS:
-        del words[-1]
-        words[-1] = words[-1].rstrip(",;") or words[-1]
-    return " ".join(words)
 
 
 def segment(text: str) -> str:
@@ -110,8 +74,9 @@ def prov_iri(graph: SubjectGraph) -> str:
     return f"{BASE}g/{_owner(graph)}/prov"
 
 
-def entity_iri(graph: SubjectGraph, name: str) -> str:
-    return f"{BASE}entity/{_owner(graph)}/{segment(entity_key(name))}"
+def entity_iri(graph: SubjectGraph, entity: str) -> str:
+    """`entity` is its id, not its name."""
+    return f"{BASE}entity/{_owner(graph)}/{segment(entity)}"
 
 
 def relationship_iri(name: str) -> str:

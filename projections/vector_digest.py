@@ -1,9 +1,9 @@
 """The digest of a vector shard: SHA-256 over its version rows by row_id (compared as UTF-8 bytes), column by column.
 
-    "memfold vector 1\\n", u64 dimensions, u64 rows, then for each column of `COLUMNS` but `evt_offset`:
+    "memfold vector 2\\n", u64 dimensions, u64 rows, then for each column of `COLUMNS` but `evt_offset`:
     its name and "\\n"; one byte a row, 1 for a value and 0 for null; then the values, of null ones zeros:
       text       u32 bytes of each row, then all rows' UTF-8 one after the other
-      numbers    i64 each; times as microseconds since 1970
+      numbers    i64 each; times as microseconds since 1970, booleans as 0 and 1
       vector     float16 each
 
 Everything is little-endian. Neither the batches, nor the files, nor the position, nor the offsets of the events are in it.
@@ -28,7 +28,7 @@ _LIGHT = [name for name in COLUMNS if name not in ("vector", "evt_offset")]
 def digest(table: VectorTable) -> str:
     """Hexadecimal. Reads the whole shard into memory, the vectors apart from the rest."""
     light = table.columns(_LIGHT)
-    sha = sha256(b"memfold vector 1\n" + _u64(table.dimensions) + _u64(light.num_rows))
+    sha = sha256(b"memfold vector 2\n" + _u64(table.dimensions) + _u64(light.num_rows))
     for columns in (light, table.columns(_HEAVY)):
         for name in columns.column_names:
             sha.update(name.encode() + b"\n")

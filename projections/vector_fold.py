@@ -134,6 +134,11 @@ class _State:
             valid_to=None,
             said_at=said_at,
             evt_offset=event.offset,
+            kind=done.kind,
+            pending=done.pending,
+            said=done.said,
+            said_count=done.said_count,
+            when=done.when,
             vector=done.vector,
         )
         self._seen.add(row.memory_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -27,7 +28,7 @@ from memfold.schemas.records import RelationChange, Scope
 _OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
 _TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
 _FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
-_FIELDS += ["role", "metadata", "relations", *_TIMES]
+_FIELDS += ["role", "metadata", "relations", *_TIMES, "kind", "pending", "said", "said_count", "when"]
 _relations = msgspec.json.Decoder(list[RelationChange])
 Query = Callable[[AsyncTable], Awaitable[pa.Table | None]]
 
@@ -88,6 +89,16 @@ class LanceMemoryIndex:
 
         rows = {row.memory_id: row for found in await self._of(tenant, None, asked) for row in _rows(found)}
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
+
+    async def pending(self, tenant: str) -> dict[str, int]:
+        """How many current memories of each subject were kept as they were said because a model had failed."""
+        condition = every(equal("tenant", tenant), "pending", CURRENT)
+
+        async def waiting(table: AsyncTable) -> pa.Table:
+            return await table.query().where(condition).select(["subject"]).to_arrow()
+
+        found = await self._of(tenant, None, waiting)
+        return dict(Counter(subject for table in found for subject in table["subject"].to_pylist()))
 
     async def position(self, partition: int) -> int:
         """Offset of the last event that a reader sees, -1 for none. Asking again costs little until there is a new version."""

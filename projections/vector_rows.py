@@ -38,6 +38,11 @@ _TYPES: dict[str, pa.DataType] = {
     "valid_to": _TIME,
     "said_at": _TIME,
     "evt_offset": pa.int64(),
+    "kind": pa.string(),
+    "pending": pa.bool_(),
+    "said": pa.string(),
+    "said_count": pa.int32(),
+    "when": pa.string(),
 }
 COLUMNS = [*_TYPES, "vector"]
 
@@ -64,6 +69,11 @@ class Row(Struct, gc=False):
     valid_to: int | None
     said_at: int | None
     evt_offset: int
+    kind: str
+    pending: bool
+    said: str
+    said_count: int
+    when: str
     vector: bytes | None
 
 

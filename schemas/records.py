@@ -106,10 +106,11 @@ class Operation(Struct, frozen=True):
     pending: bool = False
     fact: int = -1
     said: str = ""
+    said_count: int = 0
     when: str = ""
 
 
-class RelationChange(Struct, frozen=True):
+class RelationChange(Struct, frozen=True, omit_defaults=True):
     op: str
     assertion_id: str
     memory_id: str

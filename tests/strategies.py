@@ -16,6 +16,7 @@ import numpy as np
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from memfold.memory.entities import entity_key
 from memfold.schemas.records import (
     Clear,
     Envelope,
@@ -114,6 +115,11 @@ class World:
             metadata=self.random.choice(["{}", '{"topic": "köln", "n": 1}']),
             said_at=said,
             vector=unit_vector(self.random.randint(0, 2**32), self.dimensions),
+            kind=self.random.choice(["", "preferences", "health"]),
+            pending=self.random.random() < 0.2,
+            said=self.random.choice(["", "5a1d"]),
+            said_count=self.random.choice([0, 1, 2]),
+            when=self.random.choice(["", "2026-11", "2026-03-01/2026-03-08"]),
         )
 
     def _scope(self, owner: Owner) -> Scope:
@@ -124,12 +130,28 @@ class World:
         changes: list[RelationChange] = []
         if operation.op in ("UPDATE", "DELETE"):
             held = [change for change in self.asserted.values() if change.memory_id == operation.memory_id]
-            changes += [replace(change, op="RETRACT") for change in held if self.random.random() < 0.8]
+            over = self.random.choice([None, EPOCH - timedelta(days=3)])
+            ended = [change for change in held if self.random.random() < 0.8]
+            changes += [replace(change, op="RETRACT", valid_to=over) for change in ended]
         for ordinal in range(self.random.choice([0, 1, 2]) if operation.op in ("ADD", "UPDATE") else 0):
             name = f"{command_id}/{operation.memory_id}/{ordinal}"
             source, relationship, target = map(self.random.choice, (_PEOPLE, _RELATIONSHIPS, _PEOPLE))
             assertion = str(uuid5(NAMESPACE_OID, name)), operation.memory_id
-            changes.append(RelationChange("ASSERT", *assertion, source, relationship, target, "PERSON"))
+            which = self.random.choice(["", "", "sister"])
+            changes.append(
+                RelationChange(
+                    "ASSERT",
+                    *assertion,
+                    source,
+                    relationship,
+                    target,
+                    "PERSON",
+                    said_as=self.random.choice(["", "EMPLOYED_BY"]),
+                    source_entity=f"{entity_key(source)}#{which}" if which else "",
+                    source_which=which,
+                    valid_from=self.random.choice([None, EPOCH]),
+                )
+            )
         return changes
 
     def cleared(self, owner: Owner) -> MemoriesDecided:

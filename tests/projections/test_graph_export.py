@@ -10,6 +10,7 @@ import pytest
 from rdflib import Graph, Literal, URIRef
 from rdflib.namespace import PROV, RDF, RDFS
 
+from memfold.memory.entities import entity_key
 from memfold.memory.errors import InvalidInput
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_terms import (
@@ -51,9 +52,9 @@ def test_an_assertion_is_spelled_out(shard: GraphShard) -> None:
     prov = shard.dataset(*MINE).graph(URIRef(prov_iri(MINE)))
     name, event_name = URIRef(assertion_iri("a1")), URIRef(event_iri(0, 0))
     assert (name, RDF.type, RDF.Statement) in prov
-    assert (name, RDF.subject, URIRef(entity_iri(MINE, "Sarah"))) in prov
+    assert (name, RDF.subject, URIRef(entity_iri(MINE, entity_key("Sarah")))) in prov
     assert (name, RDF.predicate, URIRef(relationship_iri("WORKS_AT"))) in prov
-    assert (name, RDF.object, URIRef(entity_iri(MINE, "Google"))) in prov
+    assert (name, RDF.object, URIRef(entity_iri(MINE, entity_key("Google")))) in prov
     assert (name, URIRef(VOCABULARY + "evidence"), URIRef(memory_iri("of-a1"))) in prov
     assert (name, URIRef(VOCABULARY + "confidence"), Literal(0.5)) in prov
     assert (name, URIRef(VOCABULARY + "agent"), Literal("planner")) in prov
@@ -70,13 +71,13 @@ def test_what_has_ended_is_in_the_provenance_only(shard: GraphShard) -> None:
     ended = prov.value(URIRef(assertion_iri("a4")), PROV.invalidatedAtTime)
     assert ended == Literal(START + timedelta(seconds=2))
     assert prov.value(URIRef(assertion_iri("a1")), PROV.invalidatedAtTime) is None
-    tea = URIRef(entity_iri(MINE, "tea"))
+    tea = URIRef(entity_iri(MINE, entity_key("tea")))
     assert not list(holds.subjects(None, tea))
 
 
 def test_an_entity_keeps_every_name_and_type(shard: GraphShard) -> None:
     holds = shard.dataset(*MINE).graph(URIRef(graph_iri(MINE)))
-    google = URIRef(entity_iri(MINE, "Google"))
+    google = URIRef(entity_iri(MINE, entity_key("Google")))
     assert set(map(str, holds.objects(google, RDFS.label))) == {"Google", "Google Inc."}
     types = set(holds.objects(google, RDF.type))
     assert types == {URIRef(type_iri("COMPANY")), URIRef(type_iri("THING"))}
@@ -104,7 +105,7 @@ def test_an_export_can_be_read_again(shard: GraphShard, format: str, syntax: ox.
 def test_turtle_is_one_graph_that_rdflib_reads(shard: GraphShard) -> None:
     text = shard.export(*MINE, "turtle")
     graph = Graph().parse(data=text, format="turtle")
-    assert (URIRef(entity_iri(MINE, "Sarah")), URIRef(relationship_iri("LIKES")), None) in graph
+    assert (URIRef(entity_iri(MINE, entity_key("Sarah"))), URIRef(relationship_iri("LIKES")), None) in graph
     assert (URIRef(assertion_iri("a4")), RDF.type, RDF.Statement) in graph
     assert text.count("@prefix") == 5
 

@@ -15,13 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from memfold.memory.entities import entities_of
 from memfold.memory.ports import Relation
 from memfold.projections import graph_store
 from memfold.projections.base import Position, fenced
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
 from memfold.projections.graph_reading import ended_in
-from memfold.projections.graph_terms import SubjectGraph, entity_key, graph_iri
+from memfold.projections.graph_terms import SubjectGraph, graph_iri
 from memfold.schemas.records import Event, RelationChange, Scope
 from tests.strategies import OWNERS, batches, histories, randoms, scopes
 
@@ -36,6 +37,7 @@ class Said:
     change: RelationChange
     since: datetime
     until: datetime | None = None
+    valid_to: datetime | None = None
 
     def relation(self) -> Relation:
         change = self.change
@@ -49,6 +51,8 @@ class Said:
             change.assertion_id,
             change.confidence,
             self.since,
+            *entities_of(change),
+            change.valid_from,
         )
 
 
@@ -68,8 +72,8 @@ def noted(events: Iterable[Event]) -> list[Said]:
                 scope = next(o.scope for o in event.body.operations if o.memory_id == change.memory_id)
                 said.append(Said(tenant, subject, scope, change, event.recorded_at))
             elif change.op == "RETRACT":
-                for one in known:
-                    one.until = one.until or event.recorded_at
+                for one in (one for one in known if one.until is None):
+                    one.until, one.valid_to = event.recorded_at, change.valid_to
     return said
 
 
@@ -108,9 +112,11 @@ def check(shard: GraphShard, said: list[Said], scope: Scope) -> None:
         store = shard._store().triples
         quads = list(store.quads_for_pattern(None, None, None, ox.NamedNode(graph_iri(graph))))
         assert len(quads) == len({keys(one.change) for one in active})
-        ended = [(a.assertion_id, until) for a, until in ended_in(store, graph)]
-        assert ended == [(one.change.assertion_id, one.until) for one in mine if one.until is not None]
+        ended = [(a.assertion_id, until, a.valid_to) for a, until in ended_in(store, graph)]
+        over = [one for one in mine if one.until is not None]
+        assert ended == [(one.change.assertion_id, one.until, one.valid_to) for one in over]
 
 
 def keys(change: RelationChange) -> tuple[str, str, str]:
-    return entity_key(change.source), change.relationship, entity_key(change.target)
+    source, target = entities_of(change)
+    return source, change.relationship, target

@@ -8,6 +8,7 @@ from random import Random
 import pyoxigraph as ox
 import pytest
 
+from memfold.memory.entities import entity_key
 from memfold.memory.errors import ShardDamaged, ShardLocked, ViewUnreachable
 from memfold.projections import graph_store
 from memfold.projections.base import Position, Shard
@@ -42,7 +43,11 @@ def triples(shard: GraphShard, graph: SubjectGraph = MINE) -> set[tuple[str, str
 
 
 def triple(source: str, relationship: str, target: str, graph: SubjectGraph = MINE) -> tuple[str, str, str]:
-    return f"<{entity_iri(graph, source)}>", relationship_iri(relationship), f"<{entity_iri(graph, target)}>"
+    return (
+        f"<{entity_iri(graph, entity_key(source))}>",
+        relationship_iri(relationship),
+        f"<{entity_iri(graph, entity_key(target))}>",
+    )
 
 
 def names(shard: GraphShard, graph: SubjectGraph = MINE) -> list[str]:

@@ -40,13 +40,18 @@ ROW = Row(
     valid_to=None,
     said_at=None,
     evt_offset=7,
+    kind="health",
+    pending=True,
+    said="5a1d",
+    said_count=2,
+    when="2026-11",
     vector=unit_vector(1),
 )
 
 
 def by_definition(rows: list[Row]) -> str:
     rows = sorted(rows, key=lambda row: row.row_id.encode())
-    out = b"memfold vector 1\n" + struct.pack("<QQ", DIMENSIONS, len(rows))
+    out = b"memfold vector 2\n" + struct.pack("<QQ", DIMENSIONS, len(rows))
     for name in Row.__struct_fields__:
         if name == "evt_offset":
             continue
@@ -54,7 +59,9 @@ def by_definition(rows: list[Row]) -> str:
         out += name.encode() + b"\n" + bytes(value is not None for value in values)
         if name == "vector":
             out += b"".join(value or bytes(2 * DIMENSIONS) for value in values)
-        elif name == "version" or name.endswith("_at") or name.startswith("valid_"):
+        elif (
+            name in ("version", "pending", "said_count") or name.endswith("_at") or name.startswith("valid_")
+        ):
             out += b"".join(struct.pack("<q", value or 0) for value in values)
         else:
             texts = [(value or "").encode() for value in values]
@@ -87,6 +94,7 @@ def test_it_is_what_its_definition_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in Row.__struct_fields__ if name != "evt_offset"])
 def test_every_column_counts(tmp_path: Path, name: str) -> None:
     others: dict[str, Any] = {"version": 2, "vector": unit_vector(2), "valid_to": 0, "said_at": 0}
+    others["pending"] = False
     value = others.get(name, 9 if isinstance(getattr(ROW, name), int) else "")
     assert getattr(ROW, name) != value
     changed = msgspec.structs.replace(ROW, **{name: value})

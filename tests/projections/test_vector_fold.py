@@ -73,6 +73,11 @@ def plain_fold(events: Sequence[Event]) -> list[Version]:
                     "valid_to": None,
                     "said_at": done.said_at,
                     "vector": done.vector,
+                    "kind": done.kind,
+                    "pending": done.pending,
+                    "said": done.said,
+                    "said_count": done.said_count,
+                    "when": done.when,
                 }
             )
         for change in event.body.relations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 
 import numpy as np
@@ -64,7 +65,7 @@ async def test_current_is_what_the_scope_covers(
 
 async def test_a_row_is_what_was_written(store: Store, index: LanceMemoryIndex) -> None:
     one = [
-        event for event in history(Random(4), 90) if len(event.body.operations) == 1 and event.body.relations
+        event for event in history(Random(4), 400) if len(event.body.operations) == 1 and event.body.relations
     ]
     event = next(event for event in one if event.body.operations[0].op == "ADD")
     event = replace(event, envelope=replace(event.envelope, tenant=ALEX.tenant, subject=ALEX.subject))
@@ -87,7 +88,22 @@ async def test_a_row_is_what_was_written(store: Store, index: LanceMemoryIndex) 
         metadata=added.metadata,
         relations=event.body.relations,
         vector=added.vector or b"",
+        kind=added.kind,
+        pending=added.pending,
+        said=added.said,
+        said_count=added.said_count,
+        when=added.when,
     )
+
+
+async def test_what_is_pending_is_counted_by_subject(
+    store: Store, index: LanceMemoryIndex, events: list[Event]
+) -> None:
+    store.feed(events)
+    rows = await index.current(ALEX.tenant, None, ANYONE, None)
+    waiting = Counter(row.subject for row in rows if row.pending)
+    assert waiting
+    assert await index.pending(ALEX.tenant) == waiting
 
 
 async def test_find_looks_into_every_partition_of_the_tenant(

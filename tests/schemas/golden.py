@@ -87,6 +87,7 @@ BODIES: dict[str, Body] = {
                 True,
                 0,
                 "5a1d",
+                2,
                 "2026-11",
             )
         ],

@@ -96,6 +96,9 @@ class Index:
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         raise AssertionError("decide never looks a memory up")
 
+    async def pending(self, tenant: str) -> dict[str, int]:
+        raise AssertionError("decide never counts what is pending")
+
 
 async def test_a_state_is_loaded_once_and_not_before_the_projection_has_caught_up() -> None:
     index = Index(at=3)
