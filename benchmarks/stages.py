@@ -19,8 +19,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.material import LogMaker, sentence
 from benchmarks.table import Row, rate
 from memfold.infra.broker import Broker
-from memfold.memory.deciding import Models, decide
+from memfold.memory.deciding import decide
 from memfold.memory.state import SubjectState
+from memfold.memory.understanding import Models
 from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Position
 from memfold.providers.presets import ModelSettings, models_from
@@ -112,7 +113,7 @@ async def _decide(keys: KeyStore) -> list[Row]:
     started = time.perf_counter()
     for command in commands:
         command_id = str(uuid.uuid4())
-        body = await decide(command, command_id, state, models)
+        body = await decide(command, command_id, datetime.now(UTC), state, models)
         ids = [done.memory_id for done in body.operations]
         encode(
             Envelope(
@@ -137,7 +138,7 @@ async def _decide(keys: KeyStore) -> list[Row]:
     ]
     started = time.perf_counter()
     for command in said:
-        await decide(command, str(uuid.uuid4()), state, models)
+        await decide(command, str(uuid.uuid4()), datetime.now(UTC), state, models)
     inferred = 300 / (time.perf_counter() - started)
     return [
         Row(

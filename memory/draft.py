@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from memfold.memory.facts import FoundFact, FoundRelation
+from msgspec.structs import replace
+
+from memfold.memory.facts import FoundFact
+from memfold.memory.relating import ends_of, replaced_by, same_triple
 from memfold.memory.state import Known, SubjectState
-from memfold.memory.texts import derived_id, same_key
+from memfold.memory.texts import derived_id
 from memfold.schemas.records import (
     Clear,
     Fact,
@@ -38,25 +42,24 @@ class Draft:
         scope: Scope,
         item: Item,
         ordinal: int,
-        role: str | None = "user",
+        role: str = "user",
+        **told: Any,
     ) -> str:
-        """A new memory; its id."""
+        """A new memory; its id. `told`: more fields of the operation, as in `update`."""
         memory_id = derived_id(self._namespace, "memory", len(self._operations))
-        self._operate(
-            Operation(
-                "ADD",
-                memory_id,
-                1,
-                text,
-                scope,
-                ordinal,
-                None,
-                role,
-                item.metadata,
-                item.said_at,
-                vector,
-            )
+        added = Operation(
+            op="ADD",
+            memory_id=memory_id,
+            version=1,
+            text=text,
+            scope=scope,
+            item=ordinal,
+            role=role,
+            metadata=item.metadata,
+            said_at=item.said_at,
+            vector=vector,
         )
+        self._operate(replace(added, **told))
         return memory_id
 
     def update(
@@ -67,29 +70,27 @@ class Draft:
         ordinal: int,
         metadata: str,
         said_at: datetime | None = None,
+        **told: Any,
     ) -> None:
-        """A new version; what the old one was evidence of ends."""
-        self.retract(known.relations)
-        version = known.version + 1
-        self._operate(
-            Operation(
-                "UPDATE",
-                known.memory_id,
-                version,
-                text,
-                known.scope,
-                ordinal,
-                known.text,
-                known.role,
-                metadata,
-                said_at,
-                vector,
-            )
+        """A new version. What the old one was evidence of is left to `relate` or `retract`."""
+        updated = Operation(
+            op="UPDATE",
+            memory_id=known.memory_id,
+            version=known.version + 1,
+            text=text,
+            scope=known.scope,
+            item=ordinal,
+            previous_text=known.text,
+            role=known.role,
+            metadata=metadata,
+            said_at=said_at,
+            vector=vector,
         )
+        self._operate(replace(updated, **told))
 
-    def delete(self, known: Known, ordinal: int) -> None:
+    def delete(self, known: Known, ordinal: int, over: datetime | None = None) -> None:
         """The memory goes out of view, and what it was evidence of ends."""
-        self.retract(known.relations)
+        self.retract(known.relations, over)
         self._operate(
             Operation(
                 "DELETE", known.memory_id, known.version + 1, known.text, known.scope, ordinal, known.text
@@ -104,49 +105,60 @@ class Draft:
         self._clears.append(clear)
         self.state.clear(clear)
 
-    def relate(self, memory_id: str, fact: FoundFact) -> None:
-        """Assert the relations of a fact with its memory as evidence, and retract those that it says have ended."""
-        for found in fact.relations:
-            if found.ends:
-                self.retract(self._holding(found))
-            else:
-                change = RelationChange(
-                    "ASSERT",
-                    derived_id(self._namespace, "assertion", len(self._relations)),
-                    memory_id,
-                    found.source,
-                    found.relationship,
-                    found.target,
-                    found.source_type,
-                    found.target_type,
-                    found.confidence,
-                )
-                self._change(change)
+    def relate(self, memory_id: str, fact: FoundFact, said_at: datetime | None, whole: bool = True) -> None:
+        """Assert the relations of a fact with its memory as evidence, and end those that it says are over.
 
-    def retract(self, assertions: Iterable[RelationChange]) -> None:
-        for held in assertions:
-            self._change(
-                RelationChange(
-                    "RETRACT",
-                    held.assertion_id,
-                    held.memory_id,
-                    held.source,
-                    held.relationship,
-                    held.target,
-                    held.source_type,
-                    held.target_type,
-                    held.confidence,
-                )
-            )
+        What the memory was evidence of before ends too, unless the fact says it again; with `whole` False (the new text keeps a
+        part of the old one) only what the fact speaks of.
+        """
+        known = self.state.memories[memory_id]
+        found = [ends_of(relation, self.state.entities) for relation in fact.relations]
+        self.retract(replaced_by(found, known.relations, whole), said_at)
+        for relation in found:
+            if relation.op == "RETRACT":
+                self.retract(self._holding(relation), relation.valid_to or said_at)
+            elif not any(same_triple(relation, held) for held in self.state.memories[memory_id].relations):
+                self._assert(relation, memory_id)
 
-    def _holding(self, ended: FoundRelation) -> list[RelationChange]:
-        wanted = (same_key(ended.source), ended.relationship, same_key(ended.target))
+    def move(self, held: RelationChange, entities: Mapping[str, str]) -> None:
+        """The same relation between other entities: `entities` are new ids, by `source_entity` and `target_entity`."""
+        self.retract([held])
+        self._assert(replace(held, **entities), held.memory_id)
+
+    def retract(self, assertions: Iterable[RelationChange], over: datetime | None = None) -> None:
+        """They hold no longer; `over` is when they stopped being true, if that is known."""
+        for held in list(assertions):
+            self._change(replace(held, op="RETRACT", valid_to=over))
+
+    def mark_heard(self, ordinal: int, said: str) -> None:
+        """What the item has come to carries its words, so that the same words again are a repeat without any model."""
+        mine = {
+            number: done
+            for number, done in enumerate(self._operations)
+            if done.item == ordinal and self._stands(done)
+        }
+        written = {number: done for number, done in mine.items() if done.op != "NONE"}
+        for number, done in written.items():
+            self._operations[number] = replace(done, said=said, said_count=len(written))
+            self.state.operate(self._operations[number])
+        self.state.hear(said, [done.memory_id for done in mine.values()])
+
+    def _stands(self, done: Operation) -> bool:
+        """Whether no later operation has changed what this one left."""
+        known = self.state.memories.get(done.memory_id)
+        return known is not None and known.version == done.version
+
+    def _holding(self, ended: RelationChange) -> list[RelationChange]:
         return [
             held
             for known in self.state.memories.values()
             for held in known.relations
-            if (same_key(held.source), held.relationship, same_key(held.target)) == wanted
+            if same_triple(ended, held)
         ]
+
+    def _assert(self, relation: RelationChange, memory_id: str) -> None:
+        assertion_id = derived_id(self._namespace, "assertion", len(self._relations))
+        self._change(replace(relation, op="ASSERT", assertion_id=assertion_id, memory_id=memory_id))
 
     def _operate(self, operation: Operation) -> None:
         self._operations.append(operation)
@@ -164,7 +176,10 @@ class Draft:
         calls: Iterable[ModelCall] = (),
         reason: str = "",
     ) -> MemoriesDecided:
-        kept = [Fact(fact.text, fact.kind, fact.item, fact.message, fact.confidence) for fact in facts]
+        kept = [
+            Fact(fact.text, fact.kind, fact.item, fact.message, fact.confidence, fact.speaker, fact.when)
+            for fact in facts
+        ]
         return MemoriesDecided(
             outcome, reason, kept, self._operations, self._relations, self._clears, list(calls), embedder
         )

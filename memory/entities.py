@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 from memfold.schemas.records import RelationChange
 
@@ -89,11 +89,47 @@ def entities_of(change: RelationChange) -> tuple[str, str]:
     )
 
 
+class End(NamedTuple):
+    """One end of a relation: whose it is, what it was called there, and which of that name, if that was said."""
+
+    field: str
+    entity: str
+    name: str
+    which: str
+
+    def goes_by(self, asked: str) -> bool:
+        """Whether it was called exactly so, or has this role."""
+        return _folded(self.name) == _folded(asked) or (
+            bool(role_of(self.which)) and role_of(self.which) == role_of(asked)
+        )
+
+
+def ends_of_change(change: RelationChange) -> tuple[End, End]:
+    source, target = entities_of(change)
+    return (
+        End("source_entity", source, change.source, change.source_which),
+        End("target_entity", target, change.target, change.target_which),
+    )
+
+
 def role_of(which: str) -> str:
     """The role that tells two of a name apart, of what was said; empty for one that anybody may have beside another."""
     words = re.findall(r"\w+", which.casefold())
     last = _SAME_ROLE.get(words[-1], words[-1]) if words else ""
     return "" if last in _ANYBODYS_ROLE else last
+
+
+Key = TypeVar("Key")
+
+
+def _counted(table: dict[str, dict[Key, int]], outer: str, inner: Key, step: int) -> None:
+    """One more or one less; what is counted last stands last, and what is not there any more is not kept."""
+    counts = table.setdefault(outer, {})
+    left = counts.pop(inner, 0) + step
+    if left > 0:
+        counts[inner] = left
+    elif not counts:
+        del table[outer]
 
 
 class Entities:
@@ -106,24 +142,16 @@ class Entities:
         """By id: the names, case-folded, and roles that it goes by."""
 
     def put(self, change: RelationChange) -> None:
-        for entity, name, which in _ends(change):
-            self._count(entity, name, which, 1)
+        for end in ends_of_change(change):
+            self._count(end, 1)
 
     def drop(self, change: RelationChange) -> None:
-        for entity, name, which in _ends(change):
-            self._count(entity, name, which, -1)
+        for end in ends_of_change(change):
+            self._count(end, -1)
 
-    def _count(self, entity: str, name: str, which: str, step: int) -> None:
-        for table, outer, inner in (
-            (self._named, entity_key(name), entity),
-            (self._called, entity, (_folded(name), role_of(which))),
-        ):
-            counts: dict[object, int] = table.setdefault(outer, {})  # type: ignore[attr-defined]
-            left = counts.pop(inner, 0) + step
-            if left > 0:
-                counts[inner] = left
-            elif not counts:
-                del table[outer]  # type: ignore[attr-defined]
+    def _count(self, end: End, step: int) -> None:
+        _counted(self._named, entity_key(end.name), end.entity, step)
+        _counted(self._called, end.entity, (_folded(end.name), role_of(end.which)), step)
 
     def resolve(self, name: str, which: str = "") -> str:
         """The id of the entity that is meant: one of those that go by the name, or a new one.
@@ -145,6 +173,12 @@ class Entities:
         """The ids that a caller may mean by an id, or by a name."""
         return [asked] if asked in self._called else list(self._named.get(entity_key(asked), {}))
 
+    def own_id(self, entity: str, name: str) -> str:
+        """An id for what goes out of an entity under a name or a role: the key of the name, where that is free."""
+        key, roles = entity_key(name), {role for _, role in self._called[entity]}
+        taken = key == entity or key in self._called or role_of(name) in roles
+        return f"{entity}#{_folded(name)}" if taken else key
+
     def names(self, entity: str) -> list[str]:
         """What an entity is called, case-folded, and its roles."""
         called = self._called.get(entity, {})
@@ -154,14 +188,3 @@ class Entities:
 
     def _roles(self, entity: str) -> set[str]:
         return {role for _, role in self._called[entity] if role}
-
-
-def _ends(change: RelationChange) -> Iterator[tuple[str, str, str]]:
-    source, target = entities_of(change)
-    yield source, change.source, change.source_which
-    yield target, change.target, change.target_which
-
-
-def goes_by(change_name: str, which: str, asked: str) -> bool:
-    """Whether one end of a relation was said under exactly this name, or with this role."""
-    return _folded(change_name) == _folded(asked) or (bool(which) and role_of(which) == role_of(asked))

@@ -6,7 +6,7 @@ behind the log even while the projection is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,15 +14,9 @@ from memfold.memory.entities import Entities, entities_of
 from memfold.memory.facts import FoundRelation
 from memfold.memory.nearest import Nearest
 from memfold.memory.ports import MemoryRow, Vectors
+from memfold.memory.relating import sort_of
 from memfold.memory.texts import same_key
 from memfold.schemas.records import Clear, MemoriesDecided, Operation, RelationChange, Scope
-
-TASTES = frozenset({"LIKES", "LOVES", "PREFERS", "DISLIKES", "HATES"})
-"""Relations of one sort: each may contradict another."""
-
-
-def _sort(relationship: str) -> str:
-    return "TASTE" if relationship in TASTES else relationship
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +96,10 @@ class SubjectState:
             for held in known.relations:
                 self.entities.drop(held)
 
-    def repeat_of(self, text: str, scope: Scope) -> Known | None:
-        """The memory of exactly this scope that says the same, if there is one."""
+    def repeat_of(self, text: str, scope: Scope, hidden: Collection[str] = ()) -> Known | None:
+        """The memory of exactly this scope that says the same, if there is one that is not hidden."""
         for memory_id in self._by_text.get(same_key(text), ()):
-            if self.memories[memory_id].scope == scope:
+            if self.memories[memory_id].scope == scope and memory_id not in hidden:
                 return self.memories[memory_id]
         return None
 
@@ -137,31 +131,38 @@ class SubjectState:
         held = (relation for known in self.memories.values() for relation in known.relations)
         return [relation for relation in held if entity in entities_of(relation)]
 
-    def nearest(self, vectors: Vectors, scope: Scope, count: int) -> list[list[tuple[Known, float]]]:
+    def nearest(
+        self, vectors: Vectors, scope: Scope, count: int, hidden: Collection[str] = ()
+    ) -> list[list[tuple[Known, float]]]:
         """For each row of `vectors`, up to `count` memories inside the scope with their cosine, best first."""
         if self._nearest is None:
             # Only those that infer ask for it; as-said traffic never pays for the matrix.
             self._nearest = Nearest()
             for known in self.memories.values():
                 self._nearest.put(known.memory_id, known.vector)
-        inside = self._nearest.best(
-            vectors, lambda memory_id: scope.covers(self.memories[memory_id].scope), count
-        )
+
+        def shown(memory_id: str) -> bool:
+            return memory_id not in hidden and scope.covers(self.memories[memory_id].scope)
+
+        inside = self._nearest.best(vectors, shown, count)
         return [[(self.memories[memory_id], score) for memory_id, score in one] for one in inside]
 
-    def related(self, relations: Sequence[FoundRelation], scope: Scope, count: int) -> list[Known]:
+    def related(
+        self, relations: Sequence[FoundRelation], scope: Scope, count: int, hidden: Collection[str] = ()
+    ) -> list[Known]:
         """Up to `count` memories inside the scope that hold a relation of the same source and sort, newest first.
 
         What contradicts a fact is often not near it in meaning: "I live in Oslo" and "I moved to Bergen" share no word.
         """
-        wanted = {(same_key(relation.source), _sort(relation.relationship)) for relation in relations}
+        wanted = {(same_key(relation.source), sort_of(relation.relationship)) for relation in relations}
         if not wanted:
             return []
         found = [
             known
             for known in reversed(self.memories.values())
             if scope.covers(known.scope)
-            and any((same_key(held.source), _sort(held.relationship)) in wanted for held in known.relations)
+            and known.memory_id not in hidden
+            and any((same_key(held.source), sort_of(held.relationship)) in wanted for held in known.relations)
         ]
         return found[:count]
 

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
-from memfold.memory.deciding import Models
 from memfold.memory.errors import InvalidInput
+from memfold.memory.understanding import Models
 from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard

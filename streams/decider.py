@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from memfold.memory.deciding import Models, decide
+from memfold.memory.deciding import decide
 from memfold.memory.errors import ForeignWriter
 from memfold.memory.ports import MemoryIndex
+from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
@@ -142,7 +143,9 @@ class DecideSink:
             state = await self._states.of(*subject)
             for number in numbers:
                 one = asked[number]
-                bodies[number] = await decide(one.command, one.envelope.command_id, state, self._room.models)
+                bodies[number] = await decide(
+                    one.command, one.envelope.command_id, one.envelope.occurred_at, state, self._room.models
+                )
 
         async with asyncio.TaskGroup() as window:
             for subject, numbers in turns.items():

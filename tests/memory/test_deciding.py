@@ -7,47 +7,20 @@ from collections.abc import Sequence
 
 import pytest
 
-from memfold.memory.deciding import Models, decide
+from memfold.memory.deciding import decide
 from memfold.memory.facts import Candidate, Decision, FoundFact, FoundRelation
 from memfold.memory.state import SubjectState
+from memfold.memory.understanding import Models
 from memfold.schemas.records import (
     AddRequested,
     ClearRequested,
-    Command,
     DeleteRequested,
     Item,
-    MemoriesDecided,
     Message,
     Scope,
     UpdateRequested,
 )
-from tests.memory.models import HashEmbedder, ScriptedDecider, SentenceExtractor
-
-ALEX = Scope(user_id="alex")
-
-
-class Room:
-    """A subject, its state, and models that a test can break."""
-
-    def __init__(self) -> None:
-        self.embedder, self.extractor, self.decider = HashEmbedder(), SentenceExtractor(), ScriptedDecider()
-        self.state = SubjectState()
-        self.bodies: list[MemoriesDecided] = []
-
-    async def ask(self, command: Command) -> MemoriesDecided:
-        models = Models(self.embedder, self.extractor, self.decider)
-        body = await decide(command, str(uuid.uuid4()), self.state, models)
-        self.bodies.append(body)
-        return body
-
-    async def say(
-        self, *texts: str, infer: bool = True, scope: Scope = ALEX, role: str = "user"
-    ) -> MemoriesDecided:
-        items = [Item([Message(role, text)]) for text in texts]
-        return await self.ask(AddRequested(scope, items, infer))
-
-    def texts(self) -> list[str]:
-        return [known.text for known in self.state.memories.values()]
+from tests.memory.rooms import ALEX, NOW, Room
 
 
 @pytest.fixture
@@ -130,6 +103,30 @@ async def test_a_contradiction_is_a_delete_and_an_add_in_one_event(room: Room) -
     assert room.texts() == ["I live in Bergen"]
 
 
+async def test_a_delete_alone_is_half_a_contradiction_and_gets_its_add(room: Room) -> None:
+    await room.say("I work at Google")
+    room.decider.script = lambda c: [Decision("DELETE", 0, "", c[0].similar[0].memory_id)]
+    body = await room.say("I left Google")
+    assert [done.op for done in body.operations] == ["DELETE", "ADD"]
+    assert room.texts() == ["I left Google"]
+
+
+async def test_two_facts_that_update_one_memory_are_both_kept(room: Room) -> None:
+    await room.say("I live in Oslo")
+    room.decider.script = lambda c: [
+        Decision("UPDATE", number, "", one.similar[0].memory_id) for number, one in enumerate(c)
+    ]
+    body = await room.say("I live in Bergen", "I live by the sea")
+    assert [done.op for done in body.operations] == ["UPDATE", "ADD"]
+    assert sorted(room.texts()) == ["I live by the sea", "I live in Bergen"]
+
+
+async def test_a_fact_that_the_model_forgot_to_decide_is_kept(room: Room) -> None:
+    room.decider.script = lambda _: [Decision("ADD", 0, "I like tea")]
+    await room.say("I like tea", "I like milk")
+    assert room.texts() == ["I like tea", "I like milk"]
+
+
 @pytest.mark.parametrize(
     "wish",
     [
@@ -192,18 +189,15 @@ async def test_the_state_is_the_fold_of_the_events(room: Room) -> None:
     await room.say("here", scope=Scope(user_id="alex", run_id="r1"))
     await room.ask(UpdateRequested(next(iter(room.state.memories)), "I love tea"))
     await room.ask(ClearRequested(Scope(user_id="alex", run_id="r1")))
-    folded = SubjectState()
-    for body in room.bodies:
-        folded.fold(body)
-    assert folded.memories == room.state.memories
+    assert room.folded().memories == room.state.memories
 
 
 async def test_the_same_command_decided_twice_gives_the_same_ids(room: Room) -> None:
     command_id = str(uuid.uuid4())
     models = Models(room.embedder, room.extractor, room.decider)
     command = AddRequested(ALEX, [Item([Message("user", "I like tea")])], True)
-    once = await decide(command, command_id, SubjectState(), models)
-    again = await decide(command, command_id, SubjectState(), models)
+    once = await decide(command, command_id, NOW, SubjectState(), models)
+    again = await decide(command, command_id, NOW, SubjectState(), models)
     assert once == again
 
 
