@@ -24,10 +24,10 @@ from memfold.audit.touching import Touching
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
-from memfold.schemas.errors import UnknownKey
-from memfold.schemas.opening import Keys
-from memfold.schemas.partitions import CLEARS, EVENTS
-from memfold.schemas.records import Event
+from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
+from memfold.schemas.opening import Keys, open_record
+from memfold.schemas.partitions import CLEARS, COMMANDS, EVENTS
+from memfold.schemas.records import Command, Event, MemoriesDecided
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class DuckDBHistory:
     def __init__(self, archive: Path, partitions: int, tail: Tail, keys: Keys) -> None:
         self._archive, self._keys = archive.resolve(), keys
         self._sql = ReadOnlySQL(self._archive)
+        self._tail = tail
         self._tails = [TailRows(tail, EVENTS, partition) for partition in range(partitions)]
         self._touching = Touching(keys)
         self._turn = threading.Lock()
@@ -72,6 +73,31 @@ class DuckDBHistory:
     async def answer(self, tenant: str, memory_id: str) -> Answer:
         """The events of a memory, and what was left out of them. Raises as `events_of`."""
         return await asyncio.to_thread(self._answer, tenant, memory_id)
+
+    async def command_of(self, event: Event) -> Command | None:
+        """The command that an event answered; None if its key was destroyed or its record is not genuine.
+
+        Raises ShardDamaged, LogTruncated, UnknownKey, and what the tail raises.
+        """
+        return await asyncio.to_thread(self._command_of, event)
+
+    def _command_of(self, event: Event) -> Command | None:
+        partition, offset = event.partition, event.envelope.command_offset
+        source = ArchiveSource(self._archive)
+        if source.position(COMMANDS, partition) >= offset:
+            (record,) = next(source.batches(COMMANDS, partition, offset, offset))
+        else:
+            record = self._tail.records_after(COMMANDS, partition, offset - 1)[0]
+        try:
+            envelope, body = open_record(record, self._keys)
+        except (KeyDestroyed, Unreadable) as reason:
+            logger.warning(
+                "the command at %s/%d/%d cannot be opened: %s", COMMANDS, partition, offset, reason
+            )
+            return None
+        if isinstance(body, MemoriesDecided) or envelope.command_id != event.envelope.command_id:
+            return None
+        return body
 
     def _answer(self, tenant: str, memory_id: str) -> Answer:
         if memory_id == CLEARS:

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
-from memfold.memory.errors import InvalidInput, InvalidType
+from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
 from memfold.memory.recalling import checked_filters, checked_limit, checked_threshold
 from memfold.memory.results import (
@@ -18,6 +19,7 @@ from memfold.memory.results import (
     memory_results,
     receipt_result,
     relation_result,
+    retried_result,
     written_result,
 )
 from memfold.memory.scopes import checked_id, checked_scope
@@ -221,6 +223,69 @@ class AsyncMemory:
         wanted = checked_memory_id(memory_id)
         caller = await self._ready()
         return versions(await caller.history.events_of(self._settings.tenant, wanted), wanted)
+
+    async def explain(self, memory_id: str) -> Result:
+        """Why a memory says what it says: {id, memory, versions}, and of each version the message, the fact that was found in it,
+        the decision, the relations and the model calls behind it, with their places in the log.
+
+        Raises InvalidInput for what is no id, UnknownMemory for one that never was.
+        """
+        wanted = checked_memory_id(memory_id)
+        history = (await self._ready()).history
+        events = await history.events_of(self._settings.tenant, wanted)
+        if not events:
+            raise UnknownMemory(f"there never was a memory {wanted} in this tenant")
+        commands = {event.envelope.command_id: await history.command_of(event) for event in events}
+        return explanation(events, commands, wanted)
+
+    async def retry(
+        self, *, user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None
+    ) -> Result:
+        """Decide again what is pending because a model had failed; of everybody, if no id is given.
+
+        {results, relations, pending: how many are left}, and `degraded` with the reason if a model failed again.
+        """
+        anyone = user_id is None and agent_id is None and run_id is None
+        scope = None if anyone else checked_scope(user_id, agent_id, run_id)
+        writing = (await self._ready()).writing
+        bodies = [written.decided for written in await writing.retry(scope) if written.decided]
+        return retried_result(bodies, await writing.pending(scope))
+
+    async def merge_entities(
+        self,
+        entity: str,
+        into: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        actor_id: str | None = None,
+    ) -> Result:
+        """Two names are one entity: every relation of `entity` becomes one of `into`. `split_entity(into, entity)` undoes it.
+
+        Names as they were said, or the ids in `source_entity` and `target_entity`. Raises CommandRejected where it is not clear
+        which one is meant; nothing changed then.
+        """
+        scope = checked_scope(user_id, agent_id, run_id)
+        one, other = checked_text("entity", entity), checked_text("into", into)
+        writing = (await self._ready()).writing
+        return _written(await writing.merge(scope, one, other, checked_id("actor_id", actor_id)))
+
+    async def split_entity(
+        self,
+        entity: str,
+        name: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        actor_id: str | None = None,
+    ) -> Result:
+        """What goes by `name` (or has that role: "dentist") is not that entity, but one of its own. Raises as `merge_entities`."""
+        scope = checked_scope(user_id, agent_id, run_id)
+        one, going = checked_text("entity", entity), checked_text("name", name)
+        writing = (await self._ready()).writing
+        return _written(await writing.split(scope, one, going, checked_id("actor_id", actor_id)))
 
     async def reset(self, *, wait: bool = True, idempotency_key: str | None = None) -> Result:
         """Take everything of the tenant out of view. An event too: what came before stays in the log."""

@@ -55,6 +55,10 @@ class Memory:
     delete = _waited_for(AsyncMemory.delete)
     delete_all = _waited_for(AsyncMemory.delete_all)
     history = _waited_for(AsyncMemory.history)
+    explain = _waited_for(AsyncMemory.explain)
+    retry = _waited_for(AsyncMemory.retry)
+    merge_entities = _waited_for(AsyncMemory.merge_entities)
+    split_entity = _waited_for(AsyncMemory.split_entity)
     reset = _waited_for(AsyncMemory.reset)
 
     def close(self) -> None:

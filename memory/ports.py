@@ -181,6 +181,10 @@ class HistoryLog(Protocol):
         """Every opened event that touches the memory, in log order; empty for an unknown one."""
         ...
 
+    async def command_of(self, event: Event) -> Command | None:
+        """The command that an event answered; None if it can no longer be opened."""
+        ...
+
 
 class SubjectDirectory(Protocol):
     """Which random id stands for whom."""

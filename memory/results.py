@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from memfold.memory.ports import MemoryRow, Receipt, Relation
@@ -14,22 +15,38 @@ Result = dict[str, Any]
 
 
 def operation_result(done: Operation) -> Result:
-    """{id, memory, event}, and previous_memory where there was one."""
+    """{id, memory, event}; kind, when, pending and previous_memory where there is one."""
     result: Result = {"id": done.memory_id, "memory": done.text, "event": done.op}
+    result |= _told(done.kind, done.when, done.pending)
     if done.op == "UPDATE":
         result["previous_memory"] = done.previous_text
     return result
 
 
+def _told(kind: str, when: str, pending: bool) -> Result:
+    told: Result = {"kind": kind, "when": when} if when else {"kind": kind} if kind else {}
+    return told | {"pending": True} if pending else told
+
+
 def change_result(change: RelationChange) -> Result:
-    return {
+    """A relation that an event asserted, or retracted; `ended_at` is when it stopped being true, if that is known."""
+    result: Result = {
         "source": change.source,
         "source_type": change.source_type,
         "relationship": change.relationship,
         "target": change.target,
         "target_type": change.target_type,
         "memory_id": change.memory_id,
+        "source_entity": change.source_entity,
+        "target_entity": change.target_entity,
     }
+    if change.op == "RETRACT":
+        result["ended_at"] = _iso(change.valid_to)
+    return result
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def relation_result(relation: Relation) -> Result:
@@ -42,6 +59,9 @@ def relation_result(relation: Relation) -> Result:
         "memory_id": relation.memory_id,
         "confidence": relation.confidence,
         "since": relation.since.isoformat(),
+        "valid_from": _iso(relation.valid_from),
+        "source_entity": relation.source_entity,
+        "target_entity": relation.target_entity,
     }
 
 
@@ -60,6 +80,18 @@ def written_result(body: MemoriesDecided, receipt: Receipt) -> Result:
     if body.outcome == "degraded":
         result["degraded"] = body.reason
     return result
+
+
+def retried_result(bodies: Iterable[MemoriesDecided], pending: int) -> Result:
+    """What a retry changed: results, relations, how many are still pending, and why if a model failed again."""
+    found = list(bodies)
+    result: Result = {
+        "results": [operation_result(done) for body in found for done in body.operations],
+        "relations": [change_result(c) for body in found for c in body.relations if c.op == "ASSERT"],
+        "pending": pending,
+    }
+    failures = [body.reason for body in found if body.outcome == "degraded"]
+    return result | {"degraded": failures[-1]} if failures else result
 
 
 def item_results(body: MemoriesDecided, items: int) -> list[Result]:
@@ -88,6 +120,7 @@ def memory_result(row: MemoryRow, score: float | None = None) -> Result:
         "updated_at": row.updated_at.isoformat(),
         "role": row.role,
     }
+    result |= _told(row.kind, row.when, row.pending)
     result |= {name: value for name, value in zip(_SCOPE, row.scope.ids(), strict=True) if value is not None}
     if score is not None:
         result["score"] = round(score, 6)

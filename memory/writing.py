@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 
 from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory, WriteUnknown
 from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
+from memfold.memory.retrying import AT_ONCE as RETRIED_AT_ONCE
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.schemas.records import (
     AddRequested,
@@ -18,7 +20,10 @@ from memfold.schemas.records import (
     DeleteRequested,
     Item,
     MemoriesDecided,
+    MergeRequested,
+    RetryRequested,
     Scope,
+    SplitRequested,
     UpdateRequested,
 )
 
@@ -92,6 +97,39 @@ class Writing:
             subjects |= {row.subject for row in rows}
         command = ClearRequested(scope)
         return [await self._one(subject, command, wait, key) for subject in sorted(filter(None, subjects))]
+
+    async def retry(self, scope: Scope | None) -> list[Written]:
+        """Decide pending memories again, subject by subject, as long as the models answer; without a scope, the tenant's."""
+        written: list[Written] = []
+        for subject, count in (await self._pending(scope)).items():
+            for _ in range(ceil(count / RETRIED_AT_ONCE)):
+                done = await self._one(subject, RetryRequested(scope or Scope()), True, None)
+                written.append(done)
+                if done.decided and done.decided.outcome == "degraded":
+                    break
+        return written
+
+    async def pending(self, scope: Scope | None) -> int:
+        """How many memories wait to be decided again: of the scope's user, or of the tenant."""
+        return sum((await self._pending(scope)).values())
+
+    async def _pending(self, scope: Scope | None) -> dict[str, int]:
+        pending = await self.index.pending(self.tenant)
+        if scope is None or scope.user_id is None:
+            return pending
+        own = self.subjects.known_subject(self.tenant, *owner_of(scope))
+        return {subject: count for subject, count in pending.items() if subject == own}
+
+    async def merge(self, scope: Scope, entity: str, into: str, actor_id: str | None) -> Written:
+        """Raises CommandRejected where it is not clear who is meant."""
+        return await self._one(self._own(scope), MergeRequested(entity, into, actor_id), True, None)
+
+    async def split(self, scope: Scope, entity: str, name: str, actor_id: str | None) -> Written:
+        """Raises as `merge`."""
+        return await self._one(self._own(scope), SplitRequested(entity, name, actor_id), True, None)
+
+    def _own(self, scope: Scope) -> str:
+        return self.subjects.subject_of(self.tenant, *owner_of(scope))
 
     async def reset(self, wait: bool, key: str | None) -> list[Written]:
         """One command for each partition: all that the tenant has goes out of view."""

@@ -77,10 +77,11 @@ def add(
             wait=wait,
             idempotency_key=key,
         )
-    _print_written(done, as_json)
+    print_written(done, as_json)
 
 
-def _print_written(done: dict[str, Any], as_json: bool) -> None:
+def print_written(done: dict[str, Any], as_json: bool) -> None:
+    """What a command changed."""
     if as_json:
         print_json(done)
         return
@@ -183,7 +184,7 @@ def update(
     """Give a memory a new text; the old one stays in its history."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         done = memory.update(memory_id, " ".join(text), metadata=_metadata(metadata))
-    _print_written(done, as_json)
+    print_written(done, as_json)
 
 
 def delete(
@@ -192,7 +193,7 @@ def delete(
     """Take a memory out of view; its history stays."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         done = memory.delete(memory_id)
-    _print_written(done, as_json)
+    print_written(done, as_json)
 
 
 def history(

@@ -155,9 +155,8 @@ class DecideSink:
     def _event(self, asked: Asked, body: MemoriesDecided) -> tuple[Envelope, bytes]:
         command = asked.envelope
         key_id, key = self._room.keys.sealing_key(command.subject)
-        touched = dict.fromkeys(
-            operation.memory_id for operation in body.operations if operation.op != "NONE"
-        )
+        touched = dict.fromkeys(done.memory_id for done in body.operations if done.op != "NONE")
+        touched |= dict.fromkeys(change.memory_id for change in body.relations)
         envelope = Envelope(
             record_id=str(uuid.uuid5(uuid.UUID(command.command_id), "event")),
             type="memories_decided",
