@@ -33,6 +33,9 @@ class _Carrying:
     ) -> None:
         self._understood, self._question, self._draft, self._places = understood, question, draft, places
         self._numbers = {id(fact): number for number, fact in enumerate(understood.facts)}
+        self._shown = {
+            id(one.fact): {similar.memory_id for similar in one.similar} for one in understood.candidates
+        }
         self._touched: set[str] = set()
         self.taken: set[str] = set()
 
@@ -75,7 +78,7 @@ class _Carrying:
                 text, vector, scope, item, fact.item, message.role, **self._told(fact)
             )
             self._touched.add(memory_id)
-            self._draft.relate(memory_id, fact, item.said_at)
+            self._draft.relate(memory_id, fact, item.said_at, self._seen(fact))
 
     def _write_over(self, known: Known, text: str, fact: FoundFact) -> None:
         item = self._question.items[fact.item]
@@ -83,7 +86,11 @@ class _Carrying:
         vector = self._understood.vectors[text]
         self._draft.update(known, text, vector, fact.item, metadata, item.said_at, **self._told(fact))
         self._touched.add(known.memory_id)
-        self._draft.relate(known.memory_id, fact, item.said_at, whole=text == fact.text)
+        self._draft.relate(known.memory_id, fact, item.said_at, self._seen(fact), whole=text == fact.text)
+
+    def _seen(self, fact: FoundFact) -> set[str]:
+        """What the decision about the fact was shown, and what this event has made."""
+        return self._shown[id(fact)] | self._touched
 
     def _told(self, fact: FoundFact) -> dict[str, object]:
         return {"kind": fact.kind, "fact": self._numbers[id(fact)], "when": fact.when}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -105,18 +105,26 @@ class Draft:
         self._clears.append(clear)
         self.state.clear(clear)
 
-    def relate(self, memory_id: str, fact: FoundFact, said_at: datetime | None, whole: bool = True) -> None:
+    def relate(
+        self,
+        memory_id: str,
+        fact: FoundFact,
+        said_at: datetime | None,
+        shown: Collection[str] = (),
+        whole: bool = True,
+    ) -> None:
         """Assert the relations of a fact with its memory as evidence, and end those that it says are over.
 
-        What the memory was evidence of before ends too, unless the fact says it again; with `whole` False (the new text keeps a
-        part of the old one) only what the fact speaks of.
+        They end where this memory or one that was `shown` is their evidence, and nowhere else, whatever a model says. What the
+        memory was evidence of before ends too, unless the fact says it again; with `whole` False (the new text keeps a part of
+        the old one) only what the fact speaks of.
         """
         known = self.state.memories[memory_id]
         found = [ends_of(relation, self.state.entities) for relation in fact.relations]
         self.retract(replaced_by(found, known.relations, whole), said_at)
         for relation in found:
             if relation.op == "RETRACT":
-                self.retract(self._holding(relation), relation.valid_to or said_at)
+                self.retract(self._holding(relation, {memory_id, *shown}), relation.valid_to or said_at)
             elif not any(same_triple(relation, held) for held in self.state.memories[memory_id].relations):
                 self._assert(relation, memory_id)
 
@@ -148,13 +156,10 @@ class Draft:
         known = self.state.memories.get(done.memory_id)
         return known is not None and known.version == done.version
 
-    def _holding(self, ended: RelationChange) -> list[RelationChange]:
-        return [
-            held
-            for known in self.state.memories.values()
-            for held in known.relations
-            if same_triple(ended, held)
-        ]
+    def _holding(self, ended: RelationChange, evidence: Collection[str]) -> list[RelationChange]:
+        memories = (self.state.memories.get(memory_id) for memory_id in evidence)
+        held = [relation for known in memories if known for relation in known.relations]
+        return sorted((one for one in held if same_triple(ended, one)), key=lambda one: one.assertion_id)
 
     def _assert(self, relation: RelationChange, memory_id: str) -> None:
         assertion_id = derived_id(self._namespace, "assertion", len(self._relations))

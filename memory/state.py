@@ -14,7 +14,7 @@ from memfold.memory.entities import Entities, entities_of
 from memfold.memory.facts import FoundRelation
 from memfold.memory.nearest import Nearest
 from memfold.memory.ports import MemoryRow, Vectors
-from memfold.memory.relating import sort_of
+from memfold.memory.relating import ends_of, same_triple, sort_of
 from memfold.memory.texts import same_key
 from memfold.schemas.records import Clear, MemoriesDecided, Operation, RelationChange, Scope
 
@@ -37,6 +37,8 @@ class Known:
     said_count: int = 0
 
 
+MOST_ENDED = 20
+"""Memories that may have said what is said to be over; more than these are not looked at."""
 HEARD = 1_000
 """Items of a subject that are remembered as heard, beside those that memories carry with them."""
 
@@ -150,21 +152,25 @@ class SubjectState:
     def related(
         self, relations: Sequence[FoundRelation], scope: Scope, count: int, hidden: Collection[str] = ()
     ) -> list[Known]:
-        """Up to `count` memories inside the scope that hold a relation of the same source and sort, newest first.
+        """Memories inside the scope that hold a relation that is said to end, then up to `count` that hold one of the same source
+        and sort; the newest first.
 
         What contradicts a fact is often not near it in meaning: "I live in Oslo" and "I moved to Bergen" share no word.
         """
         wanted = {(same_key(relation.source), sort_of(relation.relationship)) for relation in relations}
-        if not wanted:
-            return []
-        found = [
-            known
-            for known in reversed(self.memories.values())
-            if scope.covers(known.scope)
-            and known.memory_id not in hidden
-            and any((same_key(held.source), sort_of(held.relationship)) in wanted for held in known.relations)
-        ]
-        return found[:count]
+        over = [ends_of(relation, self.entities) for relation in relations if relation.ends]
+        ended: list[Known] = []
+        related: list[Known] = []
+        for known in reversed(self.memories.values()) if wanted else ():
+            if known.memory_id in hidden or not scope.covers(known.scope):
+                continue
+            if any(same_triple(end, held) for end in over for held in known.relations):
+                ended.append(known)
+            elif any(
+                (same_key(held.source), sort_of(held.relationship)) in wanted for held in known.relations
+            ):
+                related.append(known)
+        return ended[:MOST_ENDED] + related[:count]
 
     def fold(self, body: MemoriesDecided) -> None:
         """Apply one of the subject's own events."""

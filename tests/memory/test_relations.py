@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
 
-from memfold.memory.facts import Decision, FoundFact, FoundRelation
+from memfold.memory.facts import Candidate, Decision, FoundFact, FoundRelation
 from memfold.memory.vocabulary import canonical, synonyms
 from memfold.schemas.records import (
     AddRequested,
@@ -78,6 +79,22 @@ async def test_leaving_ends_the_relation_with_its_time(room: Room) -> None:
     body = await tell(room, "I left Google Inc. in March 2024", left)
     assert [(r.op, r.target, r.valid_to) for r in body.relations] == [("RETRACT", "Google", march)]
     assert held(room) == set()
+
+
+async def test_what_was_not_shown_is_not_ended(room: Room) -> None:
+    works = FoundRelation("alex", "WORKS_AT", "Google")
+    for number in range(30):
+        await tell(room, f"I work at Google, day {number}", works)
+    shown: set[str] = set()
+
+    def look(candidates: Sequence[Candidate]) -> list[Decision]:
+        shown.update(similar.memory_id for similar in candidates[0].similar)
+        return [Decision("ADD", 0, "")]
+
+    room.decider.script = look
+    body = await tell(room, "I left Google", replace(works, ends=True))
+    assert 20 <= len(shown) <= 25
+    assert {r.memory_id for r in body.relations} == shown
 
 
 async def test_liking_no_more_ends_a_preference_too(room: Room) -> None:
