@@ -1,33 +1,41 @@
-"""One OpenAI-compatible endpoint: asked with a time limit, asked again a bounded number of times, and recorded."""
+"""One model at an address: asked with time limits, asked again a bounded number of times, left alone when it keeps failing."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import openai
-from openai import AsyncOpenAI
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_exponential_jitter,
-)
 
 from memfold.memory.errors import ModelUnavailable
+from memfold.providers.breaker import Breaker, BreakerState, CircuitOpen
 from memfold.providers.json_answers import UnusableAnswer
+from memfold.providers.retrying import retrying
 from memfold.schemas.records import ModelCall
 
 T = TypeVar("T")
 
-ATTEMPTS = 3
 ANSWER_KEPT = 64 * 1024
-LONGEST_WAIT = 20.0
-"""Seconds. An endpoint that asks for more is not waited for: the subject's later commands stand behind this one."""
-_BACKOFF = wait_exponential_jitter(multiplier=0.25, max=4.0, jitter=0.25)
+
+
+class Limits(NamedTuple):
+    """Seconds for one attempt, and for all attempts of a call with their waits; when the breaker opens, and for how long."""
+
+    attempt: float = 60.0
+    call: float = 90.0
+    breaker_failures: int = 5
+    breaker_seconds: float = 30.0
+
+
+class Question(NamedTuple):
+    """What is recorded of a question; `shown` are the ids of the memories that stand in it."""
+
+    purpose: str
+    prompt_hash: str
+    prompt_version: str = ""
+    shown: tuple[str, ...] = ()
 
 
 class Reply(NamedTuple):
@@ -39,111 +47,101 @@ class Reply(NamedTuple):
 
 
 class Endpoint:
-    """A model at an address. The client's own retries are off, so that every attempt is counted here.
+    """A model at an address, however it is reached. One circuit breaker for all that ask it.
 
-    `send` makes one request, `read` makes an answer of its reply or raises UnusableAnswer; both are tried again on a
-    time-out, a lost connection, 408, 409, 429, 5xx and nonsense, at most three times with jittered waits. A wrong key or
-    a refused request is not tried again.
+    `send` makes one request, `read` makes an answer of its reply or raises UnusableAnswer; see retrying.py for what is
+    tried again. A wrong key or a refused request is not. A call that fails as a whole counts for the breaker.
     """
 
-    def __init__(self, provider: str, model: str, base_url: str, api_key: str, timeout: float) -> None:
+    def __init__(self, provider: str, model: str, address: str, limits: Limits) -> None:
         self.provider = provider
         self.model = model
-        self.base_url = base_url
-        self.client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout, max_retries=0)
-        self._timeout = timeout
+        self.address = address
+        self._limits = limits
+        self._breaker = Breaker(f"{model} at {address}", limits.breaker_failures, limits.breaker_seconds)
+
+    @property
+    def breaker(self) -> BreakerState:
+        """How its circuit breaker stands."""
+        return self._breaker.state
 
     async def ask(
-        self,
-        purpose: str,
-        prompt_hash: str,
-        send: Callable[[], Awaitable[Reply]],
-        read: Callable[[Reply], T],
+        self, question: Question, send: Callable[[], Awaitable[Reply]], read: Callable[[Reply], T]
     ) -> tuple[T, ModelCall]:
         """The answer and the record of the call. Raises ModelUnavailable, which carries that record.
 
-        `latency_ms` is from the first request to the last reply, waits included.
+        `latency_ms` is from the first request to the last reply, waits included. While the breaker is open nothing is sent,
+        and the record has no attempts.
         """
-        asked = time.perf_counter()
-        tried = _Tried()
-
-        def recorded(error: str = "") -> ModelCall:
-            return ModelCall(
-                purpose=purpose,
-                provider=self.provider,
-                model=self.model,
-                prompt_hash=prompt_hash,
-                answer=_cut(tried.reply.answer),
-                input_tokens=tried.reply.input_tokens,
-                output_tokens=tried.reply.output_tokens,
-                latency_ms=(time.perf_counter() - asked) * 1000,
-                attempts=tried.attempts,
-                error=error,
-            )
-
-        async def attempt() -> T:
-            tried.attempts += 1
-            async with asyncio.timeout(self._timeout):
-                tried.reply = await send()
-            return read(tried.reply)
-
+        call = _Call(self, question, send, read)
         try:
-            answer: T = await self._retrying()(attempt)
-        except (openai.OpenAIError, UnusableAnswer, TimeoutError) as error:
-            why = self._why(error)
-            raise ModelUnavailable(
-                f"{self.model} at {self.base_url} gave no usable {purpose} in {tried.attempts} attempts: {why}",
-                [recorded(why)],
-            ) from error
-        return answer, recorded()
+            answer: T = await self._breaker.guard(lambda: call.made(self._limits))
+        except CircuitOpen as refusal:
+            raise ModelUnavailable(str(refusal), [call.recorded("circuit breaker open")]) from None
+        return answer, call.recorded()
 
     async def close(self) -> None:
-        """Gives up the connections."""
-        await self.client.close()
+        """Gives up what it holds."""
 
-    def _retrying(self) -> AsyncRetrying:
-        return AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            retry=retry_if_exception(_may_pass),
-            wait=_wait,
-            reraise=True,
+
+class _Call(Generic[T]):
+    """One question on its way: how often it was asked, and the last reply that came."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        question: Question,
+        send: Callable[[], Awaitable[Reply]],
+        read: Callable[[Reply], T],
+    ) -> None:
+        self._endpoint, self._question, self._send, self._read = endpoint, question, send, read
+        self._asked = time.perf_counter()
+        self._attempts = 0
+        self._reply = Reply("")
+
+    async def made(self, limits: Limits) -> T:
+        """Raises ModelUnavailable when no attempt gave a usable answer, or the time for all of them is up."""
+        budget = asyncio.timeout(limits.call)
+        try:
+            async with budget:
+                return await retrying()(self._attempt, limits.attempt)
+        except (openai.OpenAIError, UnusableAnswer, TimeoutError) as error:
+            why = _why(error, limits.call if budget.expired() else limits.attempt)
+            raise ModelUnavailable(
+                f"{self._endpoint.model} at {self._endpoint.address} gave no usable {self._question.purpose} "
+                f"in {self._attempts} attempts: {why}",
+                [self.recorded(why)],
+            ) from error
+
+    async def _attempt(self, seconds: float) -> T:
+        self._attempts += 1
+        async with asyncio.timeout(seconds):
+            self._reply = await self._send()
+        return self._read(self._reply)
+
+    def recorded(self, error: str = "") -> ModelCall:
+        return ModelCall(
+            purpose=self._question.purpose,
+            provider=self._endpoint.provider,
+            model=self._endpoint.model,
+            prompt_hash=self._question.prompt_hash,
+            answer=_cut(self._reply.answer),
+            input_tokens=self._reply.input_tokens,
+            output_tokens=self._reply.output_tokens,
+            latency_ms=(time.perf_counter() - self._asked) * 1000,
+            attempts=self._attempts,
+            error=error,
+            prompt_version=self._question.prompt_version,
+            shown=list(self._question.shown),
         )
 
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError | openai.APITimeoutError):
-            return f"no answer within {self._timeout:g} s"
-        if isinstance(error, openai.APIStatusError):
-            return f"HTTP {error.status_code}: {error.message[:500]}"
-        return str(error)[:500]
 
-
-class _Tried:
-    """How often it was asked, and the last reply that came."""
-
-    def __init__(self) -> None:
-        self.attempts = 0
-        self.reply = Reply("")
-
-
-def _may_pass(error: BaseException) -> bool:
+def _why(error: Exception, seconds: float) -> str:
+    if isinstance(error, TimeoutError | openai.APITimeoutError):
+        return f"no answer within {seconds:g} s"
     if isinstance(error, openai.APIStatusError):
-        passing = error.status_code in {408, 409, 429} or error.status_code >= 500
-        return passing and _retry_after(error) <= LONGEST_WAIT
-    return isinstance(error, openai.APIConnectionError | UnusableAnswer | TimeoutError)
-
-
-def _wait(state: RetryCallState) -> float:
-    """What the endpoint asks for in Retry-After, if that is more than the backoff."""
-    error = state.outcome.exception() if state.outcome else None
-    return max(_BACKOFF(state), _retry_after(error))
-
-
-def _retry_after(error: BaseException | None) -> float:
-    """Seconds of a Retry-After header; 0 without one or if it holds a date, which few send and clocks would bend."""
-    if not isinstance(error, openai.APIStatusError):
-        return 0.0
-    text: Any = error.response.headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else 0.0
+        return f"HTTP {error.status_code}: {error.message[:500]}"
+    return str(error)[:500]
 
 
 def _cut(answer: str) -> str:

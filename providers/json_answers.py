@@ -19,6 +19,7 @@ JsonMode = Literal["schema", "object", "text"]
 """How an endpoint is told to answer in JSON: by a schema, by asking for any object, or only in words."""
 
 _FENCE = re.compile(r"```[\w-]*\n?(.*?)```", re.DOTALL)
+_THOUGHTS = re.compile(r"<(think|thinking|reasoning)>")
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 
@@ -33,8 +34,9 @@ def read_answer(text: str, kind: type[T], list_of: str) -> T:
     Raises UnusableAnswer if there is none, or if the JSON is cut off. An empty list counts only where it is all there is.
     """
     text = text.strip().removeprefix("\ufeff").strip()
-    if text.startswith("<think>"):
-        text = text.partition("</think>")[2].strip()
+    thoughts = _THOUGHTS.match(text)
+    if thoughts:
+        text = text.partition(f"</{thoughts[1]}>")[2].strip()
     wrong = "it holds no JSON"
     for value in _values(text):
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from memfold.memory.facts import Extraction, FoundFact, Utterances
@@ -23,13 +23,16 @@ PIECE = 5_000
 class OfflineExtractor:
     """The `FactExtractor` that needs no endpoint; about 450 sentences a second.
 
-    Reads only what users said. Drops greetings, small talk, and questions or requests that tell nothing. Raises
+    Reads what `roles` said. Drops greetings, small talk, and questions or requests that tell nothing. Raises
     ModelFileChanged on first use if the installed parser is not the pinned one.
     """
 
+    def __init__(self, roles: Sequence[str] = ("user",)) -> None:
+        self._roles = roles
+
     async def extract(self, said: Utterances) -> Extraction:
         """Facts in the order they were said; a sentence repeated inside one item is kept once."""
-        lines = list(_lines(said))
+        lines = list(_lines(said, self._roles))
         if not lines:
             return Extraction(facts=[])
         from memfold.providers import spacy_model
@@ -45,10 +48,10 @@ class _Line(NamedTuple):
     text: str
 
 
-def _lines(said: Utterances) -> Iterator[_Line]:
+def _lines(said: Utterances, roles: Sequence[str]) -> Iterator[_Line]:
     for item, spoken in enumerate(said.items):
         for number, message in enumerate(spoken.messages):
-            if message.role == "user":
+            if message.role in roles:
                 for text in message.content.splitlines():
                     for piece in _pieces(" ".join(text.split())):
                         yield _Line(item, number, piece)

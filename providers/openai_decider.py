@@ -1,4 +1,4 @@
-"""ADD, UPDATE, DELETE or NONE by a chat model behind an OpenAI-compatible endpoint."""
+"""ADD, UPDATE, DELETE or NONE by a chat model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from memfold.memory.facts import Candidate, Decision, Decisions
-from memfold.memory.prompts import DECISION, DECISION_SCHEMA
-from memfold.providers.chat import ChatModel, ChatPrompt
+from memfold.memory.prompts import DECISION_SCHEMA, Prompt, decision_prompt
+from memfold.providers.breaker import BreakerState
+from memfold.providers.chat import Chat, ChatPrompt
+from memfold.providers.found_facts import LONGEST_TEXT, checked
 from memfold.providers.json_answers import UnusableAnswer, read_answer
-from memfold.providers.openai_extractor import LONGEST_TEXT, UNSTORABLE
 from memfold.providers.repeats import repeats
+from memfold.providers.together import together
+from memfold.schemas.records import ModelCall
 
+AT_ONCE = 40
+"""Candidates of one call."""
 SAME_AS = {"NOOP": "NONE", "NO_CHANGE": "NONE", "NO CHANGE": "NONE", "REMOVE": "DELETE", "CREATE": "ADD"}
 
 
@@ -29,36 +34,47 @@ class _Decisions(Struct):
 
 
 class OpenAIDecider:
-    """The `DecisionMaker` over chat completions: one call for all facts that have similar memories.
+    """The `DecisionMaker` over a chat model: one call for every forty facts that have similar memories.
 
     A fact without similar memories is ADD and a repeat is NONE without asking. The model sees memories as small integers;
     one that was not shown with the fact makes the whole answer unusable.
     """
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: Chat, prompt: Prompt | None = None) -> None:
         self._model = model
+        self._prompt = prompt or decision_prompt()
 
     async def decide(self, candidates: Sequence[Candidate]) -> Decisions:
         """At least one decision for each candidate, in their order. Raises ModelUnavailable after bounded attempts."""
         clear = {number: _clear(number, candidate) for number, candidate in enumerate(candidates)}
         open_questions = [number for number, decision in clear.items() if decision is None]
         decided = [decision for decision in clear.values() if decision is not None]
-        if not open_questions:
-            return Decisions(decisions=decided)
-        shown = _shown(candidates, open_questions)
-        prompt = ChatPrompt("decision", DECISION, "candidates", shown.data, DECISION_SCHEMA)
+        pieces = [open_questions[start : start + AT_ONCE] for start in range(0, len(open_questions), AT_ONCE)]
+        answers = await together([self._ask(candidates, piece) for piece in pieces])
+        found = _once([decision for decisions, _ in answers for decision in decisions], candidates)
+        decisions = sorted([*decided, *found], key=lambda decision: decision.fact)
+        return Decisions(decisions, [call for _, call in answers])
+
+    async def _ask(
+        self, candidates: Sequence[Candidate], asked: list[int]
+    ) -> tuple[list[Decision], ModelCall]:
+        shown = _shown(candidates, asked)
+        ids = tuple(shown.ids)
+        prompt = ChatPrompt("decision", self._prompt, "candidates", shown.data, DECISION_SCHEMA, ids)
 
         def read(text: str) -> list[Decision]:
             answer = read_answer(text, _Decisions, list_of="decisions")
-            found = [_decision(each, candidates, open_questions, shown.ids) for each in answer.decisions]
-            missing = set(open_questions) - {decision.fact for decision in found}
+            found = [_decision(each, candidates, asked, shown.ids) for each in answer.decisions]
+            missing = set(asked) - {decision.fact for decision in found}
             if missing:
                 raise UnusableAnswer(f"nothing was decided about the facts {sorted(missing)}")
-            return _once(found, candidates)
+            return found
 
-        found, call = await self._model.ask(prompt, read)
-        decisions = sorted([*decided, *found], key=lambda decision: decision.fact)
-        return Decisions(decisions=decisions, calls=[call])
+        return await self._model.ask(prompt, read)
+
+    @property
+    def breaker(self) -> BreakerState:
+        return self._model.breaker
 
     async def close(self) -> None:
         await self._model.close()
@@ -89,7 +105,8 @@ def _shown(candidates: Sequence[Candidate], open_questions: list[int]) -> _Shown
             {"id": numbers.setdefault(memory.memory_id, len(numbers)), "text": memory.text}
             for memory in candidates[fact].similar
         ]
-        data.append({"fact": fact, "text": candidates[fact].fact.text, "similar": similar})
+        when = {"when": candidates[fact].fact.when} if candidates[fact].fact.when else {}
+        data.append({"fact": fact, "text": candidates[fact].fact.text, **when, "similar": similar})
     return _Shown(data, list(numbers))
 
 
@@ -110,10 +127,10 @@ def _decision(
         if answer.id is None or not 0 <= answer.id < len(ids) or ids[answer.id] not in known:
             raise UnusableAnswer(f"memory {answer.id} was not shown with fact {answer.fact}")
         memory_id = ids[answer.id]
-    text = " ".join((answer.text or "").split()) if op == "UPDATE" else ""
-    if len(text) > LONGEST_TEXT or UNSTORABLE.search(text):
-        raise UnusableAnswer(f"the new text of memory {answer.id} is too long or not storable")
-    return Decision(op, answer.fact, text or candidate.fact.text, memory_id)
+    text = candidate.fact.text
+    if op == "UPDATE" and answer.text and answer.text.strip():
+        text = checked(f"new text of memory {answer.id}", answer.text, LONGEST_TEXT)
+    return Decision(op, answer.fact, text, memory_id)
 
 
 def _once(decisions: list[Decision], candidates: Sequence[Candidate]) -> list[Decision]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -11,15 +12,19 @@ import numpy as np
 from msgspec import Struct
 
 from memfold.memory.ports import Vectors
-from memfold.providers.endpoint import Endpoint, Reply
+from memfold.providers.breaker import BreakerState
+from memfold.providers.endpoint import Question, Reply
 from memfold.providers.json_answers import UnusableAnswer
+from memfold.providers.openai_endpoint import OpenAIEndpoint
+from memfold.providers.services import EXTRA_EMBEDDING, extra
+from memfold.providers.vectors import unit_rows
 
 AT_ONCE = 256
 """Texts in one request."""
 
 
 class _Row(Struct):
-    embedding: list[float]
+    embedding: list[float] | str
     index: int | None = None
 
 
@@ -39,7 +44,7 @@ class OpenAIEmbedder:
     first unit vector without a call.
     """
 
-    def __init__(self, endpoint: Endpoint, dimensions: int) -> None:
+    def __init__(self, endpoint: OpenAIEndpoint, dimensions: int) -> None:
         self._endpoint = endpoint
         self._dimensions = dimensions
 
@@ -61,42 +66,46 @@ class OpenAIEmbedder:
             rows[some] = await self._embed([texts[number] for number in some])
         return rows
 
+    @property
+    def breaker(self) -> BreakerState:
+        return self._endpoint.breaker
+
     async def close(self) -> None:
         await self._endpoint.close()
 
     async def _embed(self, texts: list[str]) -> Vectors:
+        added = extra(self._endpoint.quirks, EXTRA_EMBEDDING)
+
         async def send() -> Reply:
             # encoding_format: the client would ask for base64, which several compatible servers answer wrongly.
             created = self._endpoint.client.embeddings.with_raw_response.create
-            response = await created(model=self._endpoint.model, input=texts, encoding_format="float")
+            response = await created(
+                model=self._endpoint.model, input=texts, encoding_format="float", extra_body=added
+            )
             return Reply(response.text)
 
-        prompt_hash = hashlib.sha256(msgspec.json.encode(texts)).hexdigest()
+        question = Question("embedding", hashlib.sha256(msgspec.json.encode(texts)).hexdigest())
         vectors, _ = await self._endpoint.ask(
-            "embedding", prompt_hash, send, lambda reply: _vectors(reply.answer, len(texts), self._dimensions)
+            question, send, lambda reply: unit_rows(_rows(reply.answer), len(texts), self._dimensions)
         )
         return vectors
 
 
-def _vectors(body: str, count: int, dimensions: int) -> Vectors:
+def _rows(body: str) -> list[list[float]]:
     try:
         # Not msgspec's decoder: a server's NaN has to be named as what it is.
         data = msgspec.convert(json.loads(body), _Response).data
     except (ValueError, RecursionError) as error:
         raise UnusableAnswer(f"the response holds no embeddings ({error}): {body[:200]!r}") from error
-    if len(data) != count:
-        raise UnusableAnswer(f"{len(data)} vectors for {count} texts")
-    ordered = [row.embedding for row in sorted(data, key=lambda row: row.index or 0)]
-    lengths = {len(row) for row in ordered} - {dimensions}
-    if lengths:
-        raise UnusableAnswer(
-            f"a vector has {min(lengths)} dimensions, {dimensions} are configured; set embedder_dimensions to what the model gives"
-        )
-    rows = np.asarray(ordered, dtype=np.float64)
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not np.isfinite(norms).all():
-        raise UnusableAnswer("a vector holds NaN or infinity")
-    if not norms.all():
-        raise UnusableAnswer("a vector is zero")
-    unit: Vectors = (rows / norms).astype(np.float32)
-    return unit
+    return [_numbers(row.embedding) for row in sorted(data, key=lambda row: row.index or 0)]
+
+
+def _numbers(embedding: list[float] | str) -> list[float]:
+    """The numbers; some servers send base64 of little-endian float32, asked for or not."""
+    if not isinstance(embedding, str):
+        return embedding
+    try:
+        packed = base64.b64decode(embedding, validate=True)
+        return [float(number) for number in np.frombuffer(packed, "<f4")]
+    except ValueError as error:
+        raise UnusableAnswer(f"an embedding is text that is no base64 of float32: {error}") from error

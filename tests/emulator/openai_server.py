@@ -1,7 +1,8 @@
-"""A local HTTP server that speaks OpenAI's /v1/chat/completions and /v1/embeddings, and misbehaves on command.
+"""A local HTTP server that speaks OpenAI's chat/completions, responses and embeddings, and misbehaves on command.
 
 It knows the golden example and nothing else: other sentences become facts without relations. Embeddings are wordllama's.
-In a test: `async with OpenAIServer() as server: ... server.base_url ... server.misbehave("429", times=2)`.
+In a test: `async with OpenAIServer() as server: ... server.base_url ... server.misbehave("429", times=2)`. With `plays` it
+has the quirks of a service (services.py).
 From another process: `python tests/emulator/run.py [--port N]` prints its base URL; POST /emulator/misbehave with
 {"fault": "500", "times": 2, "seconds": 0.2} orders a fault, GET /emulator/requests tells the number of requests by path.
 """
@@ -9,47 +10,41 @@ From another process: `python tests/emulator/run.py [--port N]` prints its base 
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import Counter, deque
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Self
 
 import msgspec
+import numpy as np
 from aiohttp import web
 
 from memfold.providers.wordllama_embedder import WordLlamaEmbedder
+from tests.emulator.faults import FAULTS, Fault, spoilt
+from tests.emulator.faults import FaultName as FaultName
 from tests.emulator.golden_answers import answer_to
-
-FaultName = Literal[
-    "latency", "401", "400", "429", "500", "timeout", "hangup", "not_json",
-    "prose", "fence", "thinking", "trailing_comma", "bare_list",
-    "truncated", "cut_off", "refusal", "empty", "huge", "unknown_integer",
-    "nan", "wrong_dimension", "zero", "too_few",
-]  # fmt: skip
-FAULTS = frozenset(get_args(FaultName))
-
-
-class Fault(NamedTuple):
-    name: str
-    seconds: float = 0.0
+from tests.emulator.services import PLAIN, Played
 
 
 class OpenAIServer:
     """The server as an async context manager, on a free port of 127.0.0.1 unless one is given."""
 
-    def __init__(self, port: int = 0, api_key: str | None = None) -> None:
+    def __init__(self, port: int = 0, api_key: str | None = None, plays: Played = PLAIN) -> None:
         self.requests: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.latency = 0.0
         self._port = port
         self._api_key = api_key
+        self._plays = plays
         self._faults: deque[Fault] = deque()
         self._scripted: deque[str] = deque()
         self._embedder = WordLlamaEmbedder()
         self._closing = asyncio.Event()
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._chat)
-        app.router.add_post("/v1/embeddings", self._embeddings)
+        app.router.add_post("/{prefix:.*}/chat/completions", self._chat)
+        app.router.add_post("/{prefix:.*}/responses", self._chat)
+        app.router.add_post("/{prefix:.*}/embeddings", self._embeddings)
         app.router.add_post("/emulator/misbehave", self._order)
         app.router.add_get("/emulator/requests", self._count)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -95,8 +90,14 @@ class OpenAIServer:
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
         fault = self._faults.popleft() if self._faults else Fault("")
-        if self._api_key is not None and request.headers.get("Authorization") != f"Bearer {self._api_key}":
+        if self._api_key is not None and self._plays.key_in(request.headers) != self._api_key:
             fault = Fault("401")
+        complaint = self._plays.complaint(request.path, dict(request.query), body)
+        if complaint:
+            raise web.HTTPBadRequest(
+                text=msgspec.json.encode({"error": {"message": complaint}}).decode(),
+                content_type="application/json",
+            )
         await self._rest(self.latency + (fault.seconds if fault.name == "latency" else 0.0))
         if fault.name == "timeout":
             await self._closing.wait()
@@ -122,23 +123,15 @@ class OpenAIServer:
         body, fault = await self._begin(request)
         if fault == "not_json":
             return web.Response(text="<html>gateway</html>", content_type="text/html")
-        answer = answer_to(body["messages"][-1]["content"])
-        content: str | None = self._scripted.popleft() if self._scripted else _spoilt(answer, fault)
-        message = {"role": "assistant", "content": content}
-        if fault == "refusal":
-            message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
-        choice = {"index": 0, "message": message, "finish_reason": "length" if fault == "cut_off" else "stop"}
-        completion = {
-            "id": "chatcmpl-emulated",
-            "object": "chat.completion",
-            "created": 0,
-            "model": body["model"],
-            "choices": [] if fault == "empty" else [choice],
-            "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
-        }
+        messages = body.get("messages") or body["input"]
+        answer = answer_to(without_context(messages[-1]["content"]))
+        content: str | None = (
+            self._scripted.popleft() if self._scripted else spoilt(answer, fault or self._plays.form)
+        )
+        wrapped = self._plays.wrapped(body["model"], content, fault)
         if fault == "hangup":
-            return await _hang_up(request, msgspec.json.encode(completion))
-        return web.json_response(completion)
+            return await _hang_up(request, msgspec.json.encode(wrapped))
+        return web.json_response(wrapped)
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         body, fault = await self._begin(request)
@@ -154,7 +147,8 @@ class OpenAIServer:
             vectors[-1] = [0.0] * len(vectors[-1])
         elif fault == "too_few":
             vectors.pop()
-        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
+        sent = [_packed(vector) for vector in vectors] if self._plays.base64 else vectors
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(sent)]
         response = {
             "object": "list",
             "data": data[::-1],
@@ -164,24 +158,18 @@ class OpenAIServer:
         return web.json_response(response)
 
 
-def _spoilt(answer: dict[str, Any], fault: str) -> str:
-    """The answer in words, in the form or with the mistake that was ordered."""
-    if fault == "unknown_integer":
-        for fact in answer.get("facts", []):
-            fact["message"] = 99
-        for decision in answer.get("decisions", []):
-            decision.update(op="DELETE", id=99)
-    text = msgspec.json.encode(answer).decode()
-    forms = {
-        "prose": f'Sure! Here is what I found [as JSON]:\n{text}\nLet me know if {{you}} need "more".',
-        "fence": f"```json\n{text}\n```",
-        "thinking": f"<think>The user wants {{facts}}: []</think>{text}",
-        "trailing_comma": text.replace("}]", "},]"),
-        "bare_list": msgspec.json.encode(next(iter(answer.values()))).decode(),
-        "truncated": text[: len(text) * 2 // 3],
-        "huge": " " * 1_000_000 + text,
-    }
-    return forms.get(fault, text)
+def without_context(prompt: str) -> str:
+    """A prompt without what assistants said, which a perfect model takes no facts from."""
+    opening, _, rest = prompt.partition("\n")
+    inside, _, closing = rest.rpartition("\n")
+    data = msgspec.json.decode(inside)
+    if isinstance(data, dict) and "messages" in data:
+        data["messages"] = [message for message in data["messages"] if "context" not in message]
+    return f"{opening}\n{msgspec.json.encode(data).decode()}\n{closing}"
+
+
+def _packed(vector: list[float]) -> str:
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
 async def _hang_up(request: web.Request, body: bytes) -> web.StreamResponse:

@@ -9,7 +9,7 @@ import pytest
 from tenacity import wait_none
 
 from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor
-from memfold.providers import endpoint
+from memfold.providers import retrying
 from memfold.providers.presets import ModelSettings, close_models, models_from
 from tests.emulator.openai_server import OpenAIServer
 
@@ -63,4 +63,4 @@ async def remote(server: OpenAIServer) -> AsyncIterator[ModelSet]:
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts follow each other at once."""
-    monkeypatch.setattr(endpoint, "_BACKOFF", wait_none())
+    monkeypatch.setattr(retrying, "_BACKOFF", wait_none())

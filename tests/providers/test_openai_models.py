@@ -26,7 +26,7 @@ async def test_a_call_is_recorded(server: OpenAIServer, remote: ModelSet) -> Non
     assert (call.purpose, call.provider, call.model) == ("extraction", "openai", "emulated")
     assert (call.input_tokens, call.output_tokens, call.attempts, call.error) == (100, 10, 1, "")
     assert call.latency_ms > 0
-    assert sent["temperature"] == 0
+    assert call.prompt_version == "extraction.v2"
 
 
 async def test_what_people_said_cannot_close_its_tag(server: OpenAIServer, remote: ModelSet) -> None:

@@ -8,7 +8,8 @@ from pydantic import SecretStr, ValidationError
 from memfold.memory.errors import InvalidInput
 from memfold.providers.offline_decider import OfflineDecider
 from memfold.providers.offline_extractor import OfflineExtractor
-from memfold.providers.presets import PRESETS, ModelSettings, embedder_from, models_from
+from memfold.providers.presets import ModelSettings, embedder_from, models_from
+from memfold.providers.services import EMBEDDINGS
 from memfold.providers.wordllama_embedder import WordLlamaEmbedder
 from tests.emulator.openai_server import OpenAIServer
 from tests.providers.conftest import ModelSet, settings_for
@@ -29,7 +30,7 @@ def test_the_default_needs_nothing() -> None:
     [
         ({"llm_provider": "openai"}, "llm_api_key .* MEMFOLD_MODELS__LLM_API_KEY or OPENAI_API_KEY"),
         ({"embedder_provider": "openai"}, "embedder_api_key .* MEMFOLD_MODELS__EMBEDDER_API_KEY"),
-        ({"llm_provider": "hal"}, "llm_provider is 'hal'; known are offline, openai"),
+        ({"llm_provider": "hal"}, "llm_provider is 'hal'; known are offline, langchain, openai"),
         ({"embedder_provider": "hal"}, "MEMFOLD_MODELS__EMBEDDER_PROVIDER"),
         ({"llm_provider": "openai", "llm_base_url": LOCAL}, "MEMFOLD_MODELS__LLM_MODEL"),
         ({"embedder_provider": "openai", "embedder_base_url": LOCAL}, "MEMFOLD_MODELS__EMBEDDER_MODEL"),
@@ -51,7 +52,7 @@ def test_the_services_own_variable_holds_its_key(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-from-environment")
     embedder = embedder_from(ModelSettings(embedder_provider="openai"))
     assert embedder.model == "openai/text-embedding-3-small"
-    assert embedder.dimensions == PRESETS["openai"].embedder_dimensions
+    assert embedder.dimensions == EMBEDDINGS["openai"].dimensions
 
 
 async def test_the_services_key_goes_nowhere_else(
