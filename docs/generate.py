@@ -1,9 +1,14 @@
-"""Writes the references that follow from the code: cli.md, config.md, events.md. `make docs`; the tests fail where one is stale."""
+"""Writes the references that follow from the code: cli.md, config.md, events.md, providers.md. `make docs`.
+
+The tests fail where one is stale.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +17,10 @@ import typer.main
 from pydantic import BaseModel
 
 from memfold.providers.presets import ModelSettings
+from memfold.providers.services import EMBEDDINGS, QUIRKS, SERVICES, Embedding
 from memfold.schemas.registry import released
 from memfold.serve.cli import app
+from memfold.serve.mem0_config import IGNORED
 from memfold.serve.settings import Settings
 
 HERE = Path(__file__).parent
@@ -115,7 +122,79 @@ def _type(kind: Any) -> str:
     return str(kind)
 
 
-PAGES = {"cli.md": cli, "config.md": config, "events.md": events}
+def providers() -> str:
+    """Every service with its quirks, and what each was run against."""
+    # What the tests play is said by the tests; a script's own folder is on the path, not the one that `tests` is in.
+    sys.path.append(str(HERE.parent))
+    played = import_module("tests.emulator.services").PLAYED
+    lines = [
+        _MADE + "# Providers\n",
+        "`MEMFOLD_MODELS__LLM_PROVIDER` and `MEMFOLD_MODELS__EMBEDDER_PROVIDER` choose a row; the rest of "
+        "[config.md](config.md) overrides what stands in it. `offline` needs no key and no network. `langchain` "
+        '(`pip install "memfold[langchain]"`) is any LangChain chat model or embeddings object: the model setting is '
+        "`package.module:name` of it, or of a function that makes it. `{VARIABLE}` in an address is an environment variable.\n",
+        "Run against: *live* means the service itself, *emulated* a local server that refuses what the service documents that it "
+        "refuses and wants what it wants. Nothing was run live: there was no network and no key where this was made.\n",
+        "| provider | address | key variable | model | JSON mode | quirks | embeds with | run against |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in SERVICES.items():
+        quirks = ", ".join(f"`{quirk}`" for quirk in sorted(row.quirks))
+        key = f"`{row.key_variable}`" if row.key_variable else "none needed"
+        run = "emulated" if name in played else "not run"
+        cells = [
+            f"`{name}`",
+            f"`{row.address}`",
+            key,
+            _own(row.model),
+            row.json_mode,
+            quirks,
+            _embeds(name),
+            run,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "## Quirks\n", "| quirk | |\n|---|---|"]
+    lines += [f"| `{quirk}` | {what} |" for quirk, what in QUIRKS.items()]
+    lines += [
+        "",
+        "## A configuration as Mem0 writes it\n",
+        _MEM0,
+        "| field | accepted without effect, because |\n|---|---|",
+    ]
+    lines += [f"| `{name}` | {why} |" for name, why in IGNORED.items()]
+    return "\n".join(lines) + "\n"
+
+
+_MEM0 = """```python
+from memfold import Memory
+
+config = {
+    "llm": {"provider": "groq", "config": {"model": "openai/gpt-oss-20b", "temperature": 0.1}},
+    "embedder": {"provider": "ollama", "config": {"model": "nomic-embed-text", "embedding_dims": 768}},
+    "custom_fact_extraction_prompt": "Only note what is said about food.",
+}
+with Memory.from_config(config) as memory:
+    ...
+```
+
+Where `llm` or `embedder` is left out, the offline model is used. `custom_fact_extraction_prompt` and
+`custom_update_memory_prompt` take the place of the instructions; what data is and the form of the answer stay. A field that
+memfold does not know is an error that names it; one that has no effect is named in one warning (`IgnoredSetting`).
+"""
+
+
+def _own(model: str) -> str:
+    return f"`{model}`" if model else "your own"
+
+
+def _embeds(name: str) -> str:
+    embedding = EMBEDDINGS.get(name, None)
+    if embedding is None:
+        return "no embeddings"
+    return "your own" if embedding == Embedding() else f"`{embedding.model}`, {embedding.dimensions}"
+
+
+PAGES = {"cli.md": cli, "config.md": config, "events.md": events, "providers.md": providers}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

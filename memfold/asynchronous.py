@@ -25,6 +25,7 @@ from memfold.memory.results import (
 from memfold.memory.scopes import checked_id, checked_scope
 from memfold.memory.writing import Written, checked_memory_id
 from memfold.serve.caller import Caller
+from memfold.serve.mem0_config import MemoryConfig, settings_of
 from memfold.serve.settings import settings_from
 
 
@@ -40,6 +41,14 @@ class AsyncMemory:
     ) -> None:
         self._settings = settings_from(home=home, bootstrap_servers=bootstrap_servers, **settings)
         self._caller: Caller | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | MemoryConfig, **settings: Any) -> AsyncMemory:
+        """From a configuration as Mem0 writes it, with memfold's own `settings` beside it; see docs/providers.md.
+
+        Raises InvalidInput naming the field; warns once (IgnoredSetting) of what has no effect here.
+        """
+        return cls(**settings_of(config), **settings)
 
     async def open(self) -> None:
         """Connect, starting an embedded stack where none runs."""

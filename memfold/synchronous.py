@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memfold.asynchronous import AsyncMemory
+from memfold.serve.mem0_config import MemoryConfig, settings_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +37,11 @@ class Memory:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | MemoryConfig, **settings: Any) -> Memory:
+        """As AsyncMemory.from_config."""
+        return cls(**settings_of(config), **settings)
 
     def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
         with self._starting:

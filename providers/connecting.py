@@ -99,9 +99,17 @@ def _address(field: str, service: Service) -> str:
     return _PLACEHOLDER.sub(value, service.address)
 
 
+def _is_own(base_url: str | None, service: Service) -> bool:
+    """Whether an address is the service's own, whatever region stands in it."""
+    if base_url is None:
+        return True
+    pattern = "[a-z0-9-]+".join(re.escape(text) for text in _PLACEHOLDER.split(service.address)[::2])
+    return re.fullmatch(pattern, base_url) is not None
+
+
 def _own_key(field: str, service: Service, base_url: str | None) -> str:
     """The key in the service's own variable; only at the service's own address, so that no key goes elsewhere."""
-    if base_url not in {None, service.address} or not service.key_variable:
+    if not _is_own(base_url, service) or not service.key_variable:
         return "none"
     key = os.environ.get(service.key_variable)
     if not key:
@@ -112,7 +120,7 @@ def _own_key(field: str, service: Service, base_url: str | None) -> str:
 def _model(field: str, given: str | None, default: str, service: Service, base_url: str | None) -> str:
     if given is not None:
         return given
-    if not default or base_url not in {None, service.address}:
+    if not default or not _is_own(base_url, service):
         raise _missing(field, f"{base_url or service.address} has models of its own")
     return default
 

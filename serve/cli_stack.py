@@ -64,7 +64,7 @@ def down(home: Home = None) -> None:
 
 
 def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:
-    """Processes, topics, positions, lag and generations."""
+    """Processes, topics, positions, lag, generations, and the circuit breakers of model endpoints."""
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     found = asyncio.run(status_now(settings))
     if as_json:
@@ -78,6 +78,12 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
         [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]
     ]
     print_rows("roles", ["role", "runs", "lag", "generation"], roles)
+    if found["breakers"]:
+        breakers = [
+            [b["endpoint"], b["state"], b["failures"], b["tried_again_at"]] for b in found["breakers"]
+        ]
+        columns = ["endpoint", "circuit breaker", "failures in a row", "tried again at"]
+        print_rows("model endpoints", columns, breakers)
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
 

@@ -56,6 +56,9 @@ async def status_of(
             for topic in ends
         },
         "roles": [_role(settings, role, workers, ends[topic]) for role, topic in _READS.items()],
+        "breakers": [
+            {"pid": worker["pid"], **breaker} for worker in workers for breaker in worker.get("breakers", [])
+        ],
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
 

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from memfold.memory.ports import About, RelationGraph
 from memfold.projections.base import Standing
+from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
@@ -42,6 +43,10 @@ Switch = Callable[[str, str], Awaitable[bool]]
 """Go over to a generation of a projection; False when this process does not run it."""
 
 
+Breakers = Callable[[], list[BreakerState]]
+"""How the circuit breakers of the model endpoints of this process stand."""
+
+
 @dataclass(slots=True)
 class View:
     """What one worker process can answer."""
@@ -53,6 +58,7 @@ class View:
     standings: Standings | None = None
     switch: Switch | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
+    breakers: Breakers | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -99,7 +105,9 @@ def view_application(view: View, token: str) -> web.Application:
 
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
-        body = msgspec.json.encode({"positions": positions, "quarantined": view.quarantined})
+        breakers = [state._asdict() for state in view.breakers()] if view.breakers else []
+        answer = {"positions": positions, "quarantined": view.quarantined, "breakers": breakers}
+        body = msgspec.json.encode(answer)
         return web.Response(body=body, content_type="application/json")
 
     async def standings(_request: web.Request) -> web.Response:

@@ -14,7 +14,8 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
-from memfold.providers.presets import close_models, models_from
+from memfold.providers.breaker import BreakerState
+from memfold.providers.presets import breakers_of, close_models, models_from
 from memfold.replay.build import open_shard
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
@@ -57,6 +58,7 @@ class Worker:
         self._graphs: dict[int, GraphShard] = {}
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
+        self._models: Models | None = None
         self._closing = AsyncExitStack()
         self.processors: list[Processor] = []
 
@@ -84,13 +86,17 @@ class Worker:
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         embedder, extractor, decider = models_from(self._parts.settings.models)
-        models = Models(embedder, extractor, decider)
+        models = self._models = Models(embedder, extractor, decider)
         self._closing.push_async_callback(close_models, embedder, extractor, decider)
         parts = self._parts
         progress = self._progress["decide"]
         return DecideRoom(
             models, parts.index, parts.keys, parts.reader, writer, quarantine, progress, self._outcomes
         )
+
+    def _breakers(self) -> list[BreakerState]:
+        models = self._models
+        return breakers_of(models.extractor, models.decider, models.embedder) if models else []
 
     def _ledger(self, partition: int) -> Ledger:
         self._ledgers[partition] = Ledger(self._parts.settings.folder / "ledger" / f"p{partition:04d}.db")
@@ -156,6 +162,7 @@ class Worker:
             self._standings,
             self._switch,
             quarantine.counts,
+            self._breakers,
         )
         runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
         await runner.setup()
