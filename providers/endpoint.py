@@ -104,7 +104,7 @@ class _Call(Generic[T]):
         budget = asyncio.timeout(limits.call)
         try:
             async with budget:
-                return await retrying()(self._attempt, limits.attempt)
+                return await retrying(limits.call)(self._attempt, limits.attempt)
         except (openai.OpenAIError, UnusableAnswer, TimeoutError) as error:
             why = _why(error, limits.call if budget.expired() else limits.attempt)
             raise ModelUnavailable(

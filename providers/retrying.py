@@ -10,6 +10,7 @@ from tenacity import (
     RetryCallState,
     retry_if_exception,
     stop_after_attempt,
+    stop_before_delay,
     wait_exponential_jitter,
 )
 
@@ -21,10 +22,16 @@ LONGEST_WAIT = 20.0
 _BACKOFF = wait_exponential_jitter(multiplier=0.25, max=4.0, jitter=0.25)
 
 
-def retrying() -> AsyncRetrying:
-    """A time-out, a lost connection, 408, 409, 429, 5xx and nonsense are tried again, at most three times in all."""
+def retrying(seconds: float) -> AsyncRetrying:
+    """A time-out, a lost connection, 408, 409, 429, 5xx and nonsense are tried again, at most three times in all.
+
+    A wait that would go past `seconds` from the first attempt is not begun.
+    """
     return AsyncRetrying(
-        stop=stop_after_attempt(ATTEMPTS), retry=retry_if_exception(_may_pass), wait=_wait, reraise=True
+        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(seconds),
+        retry=retry_if_exception(_may_pass),
+        wait=_wait,
+        reraise=True,
     )
 
 

@@ -39,6 +39,7 @@ class OpenAIServer:
         self._plays = plays
         self._faults: deque[Fault] = deque()
         self._scripted: deque[str] = deque()
+        self._obeyed: dict[str, str] = {}
         self._embedder = WordLlamaEmbedder()
         self._closing = asyncio.Event()
         app = web.Application()
@@ -74,6 +75,10 @@ class OpenAIServer:
     def will_say(self, text: str, times: int = 1) -> None:
         """The next `times` chat answers are this text, word for word."""
         self._scripted.extend([text] * times)
+
+    def will_obey(self, **answers: str) -> None:
+        """From now on every chat answer about `messages`, or about `candidates`, is the given text: an obedient model."""
+        self._obeyed = answers
 
     async def _order(self, request: web.Request) -> web.Response:
         ordered = await request.json()
@@ -123,15 +128,17 @@ class OpenAIServer:
         body, fault = await self._begin(request)
         if fault == "not_json":
             return web.Response(text="<html>gateway</html>", content_type="text/html")
-        messages = body.get("messages") or body["input"]
-        answer = answer_to(without_context(messages[-1]["content"]))
-        content: str | None = (
-            self._scripted.popleft() if self._scripted else spoilt(answer, fault or self._plays.form)
-        )
-        wrapped = self._plays.wrapped(body["model"], content, fault)
+        prompt = (body.get("messages") or body["input"])[-1]["content"]
+        wrapped = self._plays.wrapped(body["model"], self._answer(prompt, fault), fault)
         if fault == "hangup":
             return await _hang_up(request, msgspec.json.encode(wrapped))
         return web.json_response(wrapped)
+
+    def _answer(self, prompt: str, fault: str) -> str:
+        if self._scripted:
+            return self._scripted.popleft()
+        obeyed = self._obeyed.get(prompt.removeprefix("<").partition(">")[0])
+        return obeyed or spoilt(answer_to(without_context(prompt)), fault or self._plays.form)
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         body, fault = await self._begin(request)

@@ -17,7 +17,15 @@ from tests.providers.saying import candidate, in_words, said
 GOLDEN = {"alex MET Sarah[PERSON]", "Sarah WORKS_AT Google[COMPANY]"}
 CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
 
-READ_AT_ONCE: tuple[FaultName, ...] = ("latency", "prose", "fence", "thinking", "trailing_comma", "bare_list")
+READ_AT_ONCE: tuple[FaultName, ...] = (
+    "latency",
+    "prose",
+    "fence",
+    "thinking",
+    "reasoning",
+    "trailing_comma",
+    "bare_list",
+)
 PASSING: dict[FaultName, str] = {
     "429": "HTTP 429",
     "500": "HTTP 500",
@@ -54,6 +62,37 @@ async def test_a_fault_that_passes_is_outlasted(
     assert (call.attempts, call.error) == (3, "")
 
 
+CANDIDATES = [candidate(FoundFact("Actually, I prefer tea now"), FoundFact("I like coffee"))]
+IN_DECISIONS = {**PASSING, "unknown_integer": "memory 99"}
+
+
+@pytest.mark.parametrize("fault", READ_AT_ONCE)
+async def test_an_odd_decision_is_read_at_the_first_attempt(
+    server: OpenAIServer, remote: ModelSet, fault: FaultName
+) -> None:
+    server.misbehave(fault, seconds=0.05)
+    (decision,) = (await remote.decider.decide(CANDIDATES)).decisions
+    assert (decision.op, decision.memory_id) == ("UPDATE", "m0")
+    assert server.requests[CHAT] == 1
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.parametrize("fault", IN_DECISIONS)
+async def test_a_decision_outlasts_a_fault_that_passes_and_names_one_that_stays(
+    server: OpenAIServer, remote: ModelSet, fault: FaultName
+) -> None:
+    server.misbehave(fault, times=2)
+    answer = await remote.decider.decide(CANDIDATES)
+    assert [(each.op, each.memory_id) for each in answer.decisions] == [("UPDATE", "m0")]
+    assert [(call.attempts, call.shown) for call in answer.calls] == [(3, ["m0"])]
+    server.misbehave(fault, times=3)
+    with pytest.raises(ModelUnavailable, match=IN_DECISIONS[fault]) as raised:
+        await remote.decider.decide(CANDIDATES)
+    (call,) = raised.value.calls
+    assert (call.purpose, call.attempts, call.shown) == ("decision", 3, ["m0"])
+    assert len(call.answer.encode()) <= ANSWER_KEPT
+
+
 @pytest.mark.usefixtures("no_waits")
 @pytest.mark.parametrize("fault", PASSING)
 async def test_a_fault_that_stays_is_named_and_recorded(
@@ -81,6 +120,28 @@ async def test_a_silent_endpoint_costs_its_time_limit_each_attempt(server: OpenA
     await impatient.close()
 
 
+async def test_all_attempts_together_have_a_time_limit(server: OpenAIServer) -> None:
+    bounded = ModelSet(*models_from(settings_for(server, timeout_seconds=60, call_seconds=0.2)))
+    server.misbehave("timeout", times=9)
+    with pytest.raises(
+        ModelUnavailable, match=r"extraction in 1 attempts: no answer within 0\.2 s"
+    ) as raised:
+        await bounded.extractor.extract(said("I like coffee"))
+    assert raised.value.calls[0].error == "no answer within 0.2 s"
+    with pytest.raises(ModelUnavailable, match=r"decision in 1 attempts: no answer within 0\.2 s"):
+        await bounded.decider.decide(CANDIDATES)
+    await bounded.close()
+
+
+async def test_a_wait_that_goes_past_the_limit_is_not_begun(server: OpenAIServer) -> None:
+    bounded = ModelSet(*models_from(settings_for(server, call_seconds=10)))
+    server.misbehave("429", times=9, seconds=15)
+    with pytest.raises(ModelUnavailable, match="HTTP 429"):
+        await bounded.extractor.extract(said("I like coffee"))
+    assert server.requests[CHAT] == 1
+    await bounded.close()
+
+
 @pytest.mark.parametrize("fault", ["400", "401"])
 async def test_a_refused_request_is_not_repeated(
     server: OpenAIServer, remote: ModelSet, fault: FaultName
@@ -88,7 +149,9 @@ async def test_a_refused_request_is_not_repeated(
     server.misbehave(fault, times=9)
     with pytest.raises(ModelUnavailable, match=f"HTTP {fault}"):
         await remote.extractor.extract(said("I like coffee"))
-    assert server.requests[CHAT] == 1
+    with pytest.raises(ModelUnavailable, match=f"HTTP {fault}"):
+        await remote.decider.decide(CANDIDATES)
+    assert server.requests[CHAT] == 2
 
 
 @pytest.mark.usefixtures("no_waits")
