@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memfold.asynchronous import AsyncMemory as AsyncMemory
+    from memfold.serve.mem0_config import IgnoredSetting as IgnoredSetting
+    from memfold.serve.mem0_config import MemoryConfig as MemoryConfig
     from memfold.synchronous import Memory as Memory
 
 __version__ = "0.1.0"
-__all__ = ["AsyncMemory", "Memory", "__version__"]
+__all__ = ["AsyncMemory", "IgnoredSetting", "Memory", "MemoryConfig", "__version__"]
 
-_HOME_OF = {"AsyncMemory": "memfold.asynchronous", "Memory": "memfold.synchronous"}
+_HOME_OF = {
+    "AsyncMemory": "memfold.asynchronous",
+    "IgnoredSetting": "memfold.serve.mem0_config",
+    "Memory": "memfold.synchronous",
+    "MemoryConfig": "memfold.serve.mem0_config",
+}
 
 
 def __getattr__(name: str) -> object:

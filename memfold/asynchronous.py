@@ -43,12 +43,12 @@ class AsyncMemory:
         self._caller: Caller | None = None
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | MemoryConfig, **settings: Any) -> AsyncMemory:
+    def from_config(cls, config_dict: Mapping[str, Any] | MemoryConfig, **settings: Any) -> AsyncMemory:
         """From a configuration as Mem0 writes it, with memfold's own `settings` beside it; see docs/providers.md.
 
         Raises InvalidInput naming the field; warns once (IgnoredSetting) of what has no effect here.
         """
-        return cls(**settings_of(config), **settings)
+        return cls(**settings_of(config_dict), **settings)
 
     async def open(self) -> None:
         """Connect, starting an embedded stack where none runs."""

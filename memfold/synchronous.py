@@ -39,9 +39,9 @@ class Memory:
         self._starting = threading.Lock()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any] | MemoryConfig, **settings: Any) -> Memory:
+    def from_config(cls, config_dict: Mapping[str, Any] | MemoryConfig, **settings: Any) -> Memory:
         """As AsyncMemory.from_config."""
-        return cls(**settings_of(config), **settings)
+        return cls(**settings_of(config_dict), **settings)
 
     def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
         with self._starting:

@@ -32,7 +32,7 @@ def spoilt(answer: dict[str, Any], fault: str) -> str:
         "prose": f'Sure! Here is what I found [as JSON]:\n{text}\nLet me know if {{you}} need "more".',
         "fence": f"```json\n{text}\n```",
         "thinking": f"<think>The user wants {{facts}}: []</think>{text}",
-        "reasoning": f"<reasoning>They want {{facts}}: [] or so.</reasoning>{text}",
+        "reasoning": f'<reasoning>{{"facts": [], "decisions": []}} or not?</reasoning>{text}',
         "trailing_comma": text.replace("}]", "},]"),
         "bare_list": msgspec.json.encode(next(iter(answer.values()))).decode(),
         "truncated": text[: len(text) * 2 // 3],

@@ -3,7 +3,7 @@
 It knows the golden example and nothing else: other sentences become facts without relations. Embeddings are wordllama's.
 In a test: `async with OpenAIServer() as server: ... server.base_url ... server.misbehave("429", times=2)`. With `plays` it
 has the quirks of a service (services.py).
-From another process: `python tests/emulator/run.py [--port N]` prints its base URL; POST /emulator/misbehave with
+From another process: `python tests/emulator/run.py [--port N] [--plays SERVICE]` prints its base URL; POST /emulator/misbehave with
 {"fault": "500", "times": 2, "seconds": 0.2} orders a fault, GET /emulator/requests tells the number of requests by path.
 """
 
@@ -23,7 +23,7 @@ from memfold.providers.wordllama_embedder import WordLlamaEmbedder
 from tests.emulator.faults import FAULTS, Fault, spoilt
 from tests.emulator.faults import FaultName as FaultName
 from tests.emulator.golden_answers import answer_to
-from tests.emulator.services import PLAIN, Played
+from tests.emulator.services import PLAIN, PLAYED, Played
 
 
 class OpenAIServer:
@@ -191,8 +191,8 @@ async def _hang_up(request: web.Request, body: bytes) -> web.StreamResponse:
     return response
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, plays: str | None = None) -> None:
     """Until the process is ended."""
-    async with OpenAIServer(port) as server:
+    async with OpenAIServer(port, plays=PLAYED[plays] if plays else PLAIN) as server:
         print(server.base_url, flush=True)
         await asyncio.Event().wait()

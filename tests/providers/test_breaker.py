@@ -162,11 +162,19 @@ async def test_one_call_alone_tries_an_endpoint_again(clock: Clock) -> None:
     leave.set()
     assert await probe == "up"
     assert breaker.state.state == "closed"
+    assert await breaker.guard(tries) == "up"
 
 
-async def test_a_call_given_up_lets_the_next_one_try(clock: Clock) -> None:
+async def test_a_try_that_is_given_up_opens_it_again_for_the_next(clock: Clock) -> None:
     breaker = Breaker("emulated", failures=1, seconds=RECOVERY)
     entered = asyncio.Event()
+
+    async def fails() -> None:
+        raise ModelUnavailable("down")
+
+    with pytest.raises(ModelUnavailable, match="down"):
+        await breaker.guard(fails)
+    clock.pass_the_recovery()
 
     async def hangs() -> None:
         entered.set()
@@ -177,6 +185,7 @@ async def test_a_call_given_up_lets_the_next_one_try(clock: Clock) -> None:
     given_up.cancel()
     with pytest.raises(asyncio.CancelledError):
         await given_up
+    assert breaker.state.state == "open"
     clock.pass_the_recovery()
 
     async def works() -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from memfold.memory.facts import Utterances
 from memfold.memory.prompts import KINDS
+from memfold.providers.presets import models_from
 from memfold.schemas.records import Item, Message
-from tests.providers.conftest import ModelSet
+from tests.emulator.openai_server import OpenAIServer
+from tests.providers.conftest import ModelSet, settings_for
 from tests.providers.saying import in_words, said
 
 
@@ -31,6 +35,16 @@ async def test_only_what_users_said_is_read(models: ModelSet) -> None:
         extraction = await models.extractor.extract(said("I like coffee", role=role))
         assert extraction.facts == []
         assert extraction.calls == []
+
+
+@pytest.mark.parametrize("provider", ["offline", "openai"])
+async def test_everyone_is_read_where_it_is_asked_for(server: OpenAIServer, provider: str) -> None:
+    changed = {"llm_provider": provider, "embedder_provider": "offline", "facts_from": "everyone"}
+    models = ModelSet(*models_from(settings_for(server, **changed)))
+    assert (await models.extractor.extract(said("I like coffee", role="assistant"))).facts
+    for role in ("system", "tool"):
+        assert (await models.extractor.extract(said("I like coffee", role=role))).facts == []
+    await models.close()
 
 
 async def test_nothing_said_gives_nothing(models: ModelSet) -> None:

@@ -8,7 +8,7 @@ import pytest
 from memfold.memory.errors import InvalidInput, ModelUnavailable
 from memfold.providers.presets import ModelSettings, embedder_from, models_from
 from memfold.providers.services import EMBEDDINGS, SERVICES, Quirk
-from tests.emulator.openai_server import OpenAIServer
+from tests.emulator.openai_server import FaultName, OpenAIServer
 from tests.emulator.services import AZURE_DATED, PLAIN, PLAYED, Played
 from tests.providers.conftest import ModelSet
 from tests.providers.saying import candidate, in_words, said
@@ -96,6 +96,31 @@ async def test_without_its_quirk_a_service_refuses(
         models = ModelSet(*models_from(settings_of(name, server)))
         with pytest.raises(ModelUnavailable, match=r"HTTP 40[01]"):
             await works(models)
+        await models.close()
+
+
+UNUSABLE: dict[FaultName, str] = {
+    "cut_off": "cut off",
+    "refusal": "I cannot help with that",
+    "empty": "no content",
+    "not_json": "is no response",
+    "truncated": "cannot be used",
+    "huge": "longer than",
+    "hangup": "connection broke",
+}
+
+
+@pytest.mark.usefixtures("no_waits")
+@pytest.mark.parametrize("fault", UNUSABLE)
+async def test_an_unusable_response_is_asked_for_again_and_named(fault: FaultName) -> None:
+    async with OpenAIServer(plays=PLAYED["perplexity"]) as server:
+        models = ModelSet(*models_from(settings_of("perplexity", server)))
+        server.misbehave(fault, times=2)
+        (call,) = (await models.extractor.extract(said("I like coffee"))).calls
+        assert (call.attempts, call.input_tokens, call.output_tokens) == (3, 100, 10)
+        server.misbehave(fault, times=3)
+        with pytest.raises(ModelUnavailable, match=UNUSABLE[fault]):
+            await models.extractor.extract(said("I like coffee"))
         await models.close()
 
 

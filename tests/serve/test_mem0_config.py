@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from memfold import AsyncMemory, Memory
+from memfold import AsyncMemory, IgnoredSetting, Memory, MemoryConfig
 from memfold.memory.errors import InvalidInput
 from memfold.providers.model_settings import ModelSettings
 from memfold.providers.presets import models_from
-from memfold.serve.mem0_config import IGNORED, IgnoredSetting, MemoryConfig, settings_of
+from memfold.serve.mem0_config import IGNORED, settings_of
 from memfold.serve.settings import settings_from
 from tests.emulator.openai_server import OpenAIServer
 from tests.emulator.services import PLAYED
