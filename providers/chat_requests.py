@@ -32,28 +32,23 @@ def chat_request(
     form = _form(name, schema, options.json_mode, strict="loose_schema" not in quirks)
     if "responses" in quirks:
         asked["input"], limit = list(messages), "max_output_tokens"
-        if form is not None:
-            asked["text"] = {"format": form}
+        # The client's /responses has no such argument, for OpenAI's own has `text`; Perplexity's has this one.
+        place = asked["extra_body"]
     else:
-        asked["messages"] = list(messages)
+        asked["messages"], place = list(messages), asked
         limit = "max_completion_tokens" if "max_completion_tokens" in quirks else "max_tokens"
-        if form is not None:
-            asked["response_format"] = _nested(form)
+    if form is not None:
+        place["response_format"] = form
     if options.max_tokens is not None:
         asked[limit] = options.max_tokens
     return asked
 
 
 def _form(name: str, schema: dict[str, Any], mode: JsonMode, strict: bool) -> dict[str, Any] | None:
-    """The form of the answer as /responses has it, flat; None where words alone ask for it."""
+    """The form of the answer; None where words alone ask for it."""
     if mode == "text":
         return None
     if mode == "object":
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": name, "schema": schema} | ({"strict": True} if strict else {})
-
-
-def _nested(form: dict[str, Any]) -> dict[str, Any]:
-    """The form as /chat/completions has it: all but the type in an object of its own."""
-    inner = {name: value for name, value in form.items() if name != "type"}
-    return {"type": form["type"]} | ({form["type"]: inner} if inner else {})
+    described = {"name": name, "schema": schema} | ({"strict": True} if strict else {})
+    return {"type": "json_schema", "json_schema": described}

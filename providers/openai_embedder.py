@@ -19,8 +19,8 @@ from memfold.providers.openai_endpoint import OpenAIEndpoint
 from memfold.providers.services import EXTRA_EMBEDDING, extra
 from memfold.providers.vectors import unit_rows
 
-AT_ONCE = 256
-"""Texts in one request."""
+AT_ONCE = 96
+"""Texts in one request: the least that a service documents as its most (Cohere)."""
 
 
 class _Row(Struct):

@@ -30,7 +30,7 @@ QUIRKS: Mapping[Quirk, str] = {
     "passage": "an embedding has to say what it is for: `input_type` is passage",
     "api_key_header": "the key goes into the header `api-key`",
     "deployments": "with `llm_api_version` the dated API is used: a deployment's path, `api-version` in the query",
-    "responses": "is asked at /responses, for it has no /chat/completions",
+    "responses": "is asked at /responses, for it has no /chat/completions; the schema stands in `response_format` there too",
 }
 assert set(QUIRKS) == set(get_args(Quirk))
 
@@ -47,6 +47,7 @@ def extra(quirks: frozenset[Quirk], table: Mapping[Quirk, Mapping[str, Any]]) ->
 
 
 _AZURE: tuple[Quirk, ...] = ("no_temperature", "max_completion_tokens", "api_key_header", "deployments")
+_PERPLEXITY: tuple[Quirk, ...] = ("responses", "no_temperature", "loose_schema")
 _BEDROCK = "https://bedrock-runtime.{AWS_REGION}.amazonaws.com/openai/v1"
 _GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"
 _FIREWORKS = "https://api.fireworks.ai/inference/v1"
@@ -91,21 +92,21 @@ SERVICES: Mapping[str, Service] = {
     "xai": _row("https://api.x.ai/v1", "XAI_API_KEY", "grok-4.3", "schema", "max_completion_tokens"),
     "openrouter": _row("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", "openai/gpt-oss-20b", "schema", "require_parameters"),
     "fireworks": _row(_FIREWORKS, "FIREWORKS_API_KEY", "accounts/fireworks/models/gpt-oss-20b", "schema"),
-    "perplexity": _row("https://api.perplexity.ai/v1", "PERPLEXITY_API_KEY", "perplexity/sonar", "schema", "responses", "no_temperature"),
+    "perplexity": _row("https://api.perplexity.ai/v1", "PERPLEXITY_API_KEY", "perplexity/sonar", "schema", *_PERPLEXITY),
     "cohere": _row("https://api.cohere.ai/compatibility/v1", "COHERE_API_KEY", "command-a-03-2025", "object"),
-    "nvidia": _row("https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY", "openai/gpt-oss-20b", "text", "passage"),
+    "nvidia": _row("https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY", "openai/gpt-oss-120b", "text", "passage"),
     "huggingface": _row("https://router.huggingface.co/v1", "HF_TOKEN", "openai/gpt-oss-120b", "schema"),
     "ollama": _row("http://localhost:11434/v1", "", "llama3.2", "schema"),
     "lmstudio": _row("http://localhost:1234/v1", "", "", "schema"),
     "vllm": _row("http://localhost:8000/v1", "", "", "schema"),
     "llamacpp": _row("http://localhost:8080/v1", "", "default", "schema"),
-    "sambanova": _row("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY", "gpt-oss-120b", "schema", "loose_schema"),
+    "sambanova": _row("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY", "gpt-oss-120b", "object"),
     "cerebras": _row("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "gpt-oss-120b", "schema", "max_completion_tokens"),
 }
 EMBEDDINGS: Mapping[str, Embedding] = {
     "openai": Embedding("text-embedding-3-small", 1536),
     "azure_openai": Embedding(),
-    "together": Embedding("intfloat/multilingual-e5-large-instruct", 1024),
+    "together": Embedding(),
     "gemini": Embedding("gemini-embedding-001", 3072),
     "mistral": Embedding("mistral-embed", 1024),
     "openrouter": Embedding("openai/text-embedding-3-small", 1536),
@@ -116,7 +117,7 @@ EMBEDDINGS: Mapping[str, Embedding] = {
     "lmstudio": Embedding("text-embedding-nomic-embed-text-v1.5", 768),
     "vllm": Embedding(),
     "llamacpp": Embedding(),
-    "sambanova": Embedding("E5-Mistral-7B-Instruct", 4096),
+    "sambanova": Embedding(),
 }
 """Of the services that have embeddings."""
 # fmt: on

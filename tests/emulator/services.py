@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 KNOWN = frozenset({"model", "messages", "input", "temperature", "max_tokens", "max_completion_tokens",
-                   "max_output_tokens", "response_format", "text", "encoding_format"})  # fmt: skip
+                   "max_output_tokens", "response_format", "encoding_format"})  # fmt: skip
 
 
 class Played(NamedTuple):
@@ -23,6 +23,7 @@ class Played(NamedTuple):
     form: str = ""
     embeds: bool = False
     base64: bool = False
+    most_texts: int = 256
 
     def key_in(self, headers: Mapping[str, str]) -> str:
         return headers.get(self.key_header, "").removeprefix("Bearer ")
@@ -40,15 +41,17 @@ class Played(NamedTuple):
         unknown = sorted(set(body) - (KNOWN - self.refuses) - set(wants))
         if unknown:
             return f"Unsupported parameter: {unknown[0]!r} is not supported with this model"
+        if embedding and len(body["input"]) > self.most_texts:
+            return f"at most {self.most_texts} texts at once"
         missing = [name for name, value in wants.items() if body.get(name) != value]
         return f"{missing[0]!r} is required" if missing else self._about_form(body)
 
     def _about_form(self, body: Mapping[str, Any]) -> str:
-        form = body.get("text", {}).get("format") or body.get("response_format") or {}
+        form = body.get("response_format", {})
         kind = form.get("type")
         if kind and kind not in self.forms:
             return f"response_format {kind!r} is not supported"
-        schema = form if "schema" in form else form.get("json_schema", {})
+        schema = form.get("json_schema", {})
         if kind == "json_schema" and "schema" not in schema:
             return "response_format has no schema"
         return "strict must not be set" if schema.get("strict") and not self.strict else ""
@@ -96,15 +99,15 @@ PLAYED: Mapping[str, Played] = {
     "xai": Played(refuses=frozenset({"max_tokens"})),
     "openrouter": Played(wants={"provider": {"require_parameters": True}}, embeds=True),
     "fireworks": Played(embeds=True),
-    "perplexity": Played(refuses=frozenset({"temperature"}), responses=True),
-    "cohere": Played(forms=_OBJECT, form="trailing_comma", embeds=True),
+    "perplexity": Played(refuses=frozenset({"temperature"}), responses=True, strict=False),
+    "cohere": Played(forms=_OBJECT, form="trailing_comma", embeds=True, most_texts=96),
     "nvidia": Played(refuses=_NO_FORM, form="prose", embedding_wants={"input_type": "passage"}, embeds=True),
     "huggingface": Played(),
     "ollama": Played(form="thinking", embeds=True),
     "lmstudio": Played(forms=frozenset({"json_schema"}), form="thinking", embeds=True, base64=True),
     "vllm": Played(form="thinking", embeds=True),
     "llamacpp": Played(form="thinking", embeds=True, base64=True),
-    "sambanova": Played(strict=False, embeds=True),
+    "sambanova": Played(forms=_OBJECT, embeds=True),
     "cerebras": Played(refuses=frozenset({"max_tokens"})),
 }
 AZURE_DATED = Played(refuses=_REASONS, key_header="api-key", api_version="2024-10-21", embeds=True)

@@ -44,7 +44,7 @@ async def works(models: ModelSet) -> None:
     answer = await models.decider.decide([candidate(tea, met, coffee)])
     assert [(each.op, each.memory_id) for each in answer.decisions] == [("UPDATE", "m1")]
     assert [(call.attempts, call.error) for call in answer.calls] == [(1, "")]
-    vectors = await models.embedder.embed(["I like coffee", "I like tea"])
+    vectors = await models.embedder.embed([f"I saw film {number}" for number in range(200)])
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
 
 
