@@ -1,4 +1,4 @@
-"""Writes the references that follow from the code: cli.md, config.md, events.md, providers.md. `make docs`.
+"""Writes the references that follow from the code, one function a page (see PAGES). `make docs`.
 
 The tests fail where one is stale.
 """
@@ -16,6 +16,7 @@ import click
 import typer.main
 from pydantic import BaseModel
 
+from memfold.memory.vocabulary import synonyms
 from memfold.providers.presets import ModelSettings
 from memfold.providers.services import EMBEDDINGS, QUIRKS, SERVICES, Embedding
 from memfold.schemas.registry import released
@@ -174,8 +175,7 @@ config = {
     "embedder": {"provider": "ollama", "config": {"model": "nomic-embed-text", "embedding_dims": 768}},
     "custom_fact_extraction_prompt": "Only note what is said about food.",
 }
-with Memory.from_config(config) as memory:
-    ...
+memory = Memory.from_config(config)  # connects at its first call, or as a with block
 ```
 
 Where `llm` or `embedder` is left out, the offline model is used. `custom_fact_extraction_prompt` and
@@ -195,7 +195,28 @@ def _embeds(name: str) -> str:
     return "your own" if embedding == Embedding() else f"`{embedding.model}`, {embedding.dimensions}"
 
 
-PAGES = {"cli.md": cli, "config.md": config, "events.md": events, "providers.md": providers}
+def relations() -> str:
+    """The vocabulary of relations, and what is folded into each name."""
+    called: dict[str, list[str]] = {}
+    for name, canonical in synonyms():
+        called.setdefault(canonical, []).append(name)
+    lines = [
+        _MADE + "# Relations\n",
+        "What models call a relation is folded into one name, and kept beside it as `said_as`. "
+        "Names that are not here are allowed as they are.\n",
+        "| relation | folded into it |\n|---|---|",
+    ]
+    lines += [f"| `{name}` | {', '.join(called[name])} |" for name in sorted(called)]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "cli.md": cli,
+    "config.md": config,
+    "events.md": events,
+    "providers.md": providers,
+    "relations.md": relations,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -84,6 +84,11 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
         ]
         columns = ["endpoint", "circuit breaker", "failures in a row", "tried again at"]
         print_rows("model endpoints", columns, breakers)
+    if found["pending"] != 0:
+        waiting = "cannot be read" if found["pending"] is None else found["pending"]
+        console.print(
+            f"pending: {waiting}; `memfold retry` decides again what a model failed at", highlight=False
+        )
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
 

@@ -68,9 +68,7 @@ async def _watch(settings: Settings, console: Console) -> None:
         with Live(Text("…"), console=console, refresh_per_second=4, transient=True) as live:
             while True:
                 try:
-                    found = await status_of(
-                        settings, views, parts.reader, parts.partitions, parts.connection.bootstrap_servers
-                    )
+                    found = await status_of(parts, views)
                 except BrokerUnreachable:
                     live.update(Text("the broker is being started again"))
                 else:
@@ -103,8 +101,7 @@ async def status_now(settings: Settings) -> dict[str, Any]:
     """The status of the stack in the home, or of the Kafka that is configured. Raises BrokerUnreachable where there is none."""
     try:
         async with _observed(settings) as (parts, views):
-            servers = parts.connection.bootstrap_servers
-            return await status_of(settings, views, parts.reader, parts.partitions, servers)
+            return await status_of(parts, views)
     except MemfoldError as failure:
         processes = processes_of(settings)
         if not processes:

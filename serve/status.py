@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 from memfold.infra.stack_file import running_stack
+from memfold.memory.errors import ShardDamaged
 from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import ViewClient
-from memfold.streams.reader import LogReader
 
 Status = dict[str, Any]
 _READS = {"decide": COMMANDS, "vector": EVENTS, "graph": EVENTS, "archive": EVENTS}
@@ -37,19 +38,22 @@ def processes_of(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-async def status_of(
-    settings: Settings, views: ViewClient, reader: LogReader, partitions: int, bootstrap_servers: str
-) -> Status:
+async def status_of(parts: Parts, views: ViewClient) -> Status:
     """Everything that `memfold status --json` prints. Raises BrokerUnreachable."""
+    settings, partitions = parts.settings, parts.partitions
     wanted = [(topic, partition) for topic in (COMMANDS, EVENTS) for partition in range(partitions)]
-    bounds, workers = await asyncio.gather(asyncio.to_thread(reader.all_bounds, wanted), views.status())
+    bounds, workers, pending = await asyncio.gather(
+        asyncio.to_thread(parts.reader.all_bounds, wanted),
+        views.status(),
+        _pending(parts),
+    )
     ends = {
         topic: [bounds[topic, partition][1] for partition in range(partitions)]
         for topic in (COMMANDS, EVENTS)
     }
     return {
         "home": str(settings.folder),
-        "bootstrap_servers": bootstrap_servers,
+        "bootstrap_servers": parts.connection.bootstrap_servers,
         "processes": processes_of(settings),
         "topics": {
             topic: {"partitions": partitions, "ends": ends[topic], "records": sum(ends[topic])}
@@ -59,8 +63,17 @@ async def status_of(
         "breakers": [
             {"pid": worker["pid"], **breaker} for worker in workers for breaker in worker.get("breakers", [])
         ],
+        "pending": pending,
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
+
+
+async def _pending(parts: Parts) -> int | None:
+    """Memories of the tenant that wait to be decided again; None where the projection cannot be read: a status is for such times."""
+    try:
+        return sum((await parts.index.pending(parts.settings.tenant)).values())
+    except ShardDamaged:
+        return None
 
 
 def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: list[int]) -> Status:

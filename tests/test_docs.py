@@ -20,7 +20,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "config.md", "events.md", "providers.md"])
+@pytest.mark.parametrize("name", generator().PAGES)
 def test_a_reference_is_not_stale(name: str) -> None:
     assert (DOCS / name).read_text() == generator().PAGES[name](), f"docs/{name} is stale: run `make docs`"
 
