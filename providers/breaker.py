@@ -62,17 +62,18 @@ class Breaker:
         finally:
             if probing:
                 self._probing = False
+        if circuit.context.state == "closed":
+            # Not while it is open: a call that began before may still succeed.
+            self._failures = 0
         return answer
 
     async def _counted(self, call: Callable[[], Awaitable[T]]) -> T:
         try:
-            answer = await call()
+            return await call()
         except MemfoldError as failure:
             self._failures += 1
             self._last = str(failure)
             raise
-        self._failures = 0
-        return answer
 
     def _refusal(self, until: str) -> CircuitOpen:
         return CircuitOpen(

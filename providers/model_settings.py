@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from memfold.providers.json_answers import JsonMode
 
@@ -71,3 +71,12 @@ class ModelSettings(BaseModel):
     breaker_seconds: float = Field(
         default=30.0, gt=0, description="How long it is left alone before one call tries it again."
     )
+
+    @model_validator(mode="after")
+    def _prompts_need_a_model(self) -> Self:
+        prompts = (self.custom_fact_extraction_prompt, self.custom_update_memory_prompt)
+        if self.llm_provider == OFFLINE and any(prompts):
+            raise ValueError(
+                "the offline models follow rules and no prompts; set llm_provider, or leave the prompts out"
+            )
+        return self

@@ -7,21 +7,15 @@ the offline models are used, not OpenAI's.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memfold.memory.errors import InvalidInput
-from memfold.providers.services import SERVICES
+from memfold.serve.mem0_parts import Part, part_settings
 
-ALIASES = {
-    "openai_structured": "openai",
-    "azure_openai_structured": "azure_openai",
-    "google": "gemini",
-    "google_ai": "gemini",
-}
-IGNORED = {
+IGNORED: Mapping[str, str] = {
     "vector_store": "vectors are kept in LanceDB in the home, a projection of the log that can be rebuilt",
     "graph_store": "relations are kept as RDF in the home, a projection of the log; they are found in the call that finds facts",
     "history_db_path": "the log itself is the history; `history` and `memfold history` read it",
@@ -29,36 +23,12 @@ IGNORED = {
     "version": "results always have the shape of v1.1",
     "enable_graph": "relations are always found",
 }
-_LLM_IGNORED = frozenset(
-    {
-        "top_p",
-        "top_k",
-        "enable_vision",
-        "vision_details",
-        "http_client_proxies",
-        "models",
-        "route",
-        "site_url",
-    }
-    | {"app_name", "store", "is_reasoning_model", "reasoning_effort", "default_headers", "response_callback"}
-)
-_EMBEDDER_IGNORED = frozenset(
-    {"model_kwargs", "http_client_proxies", "output_dimensionality", "memory_add_embedding_type"}
-    | {"memory_update_embedding_type", "memory_search_embedding_type"}
-)
+_AS_IT_IS = {"version": "v1.1", "enable_graph": True}
+"""Values that say what memfold does anyway."""
 
 
 class IgnoredSetting(UserWarning):
     """Something in a Mem0 configuration has no effect in memfold. Do: nothing, or leave it out."""
-
-
-class Part(BaseModel):
-    """A provider and what is set about it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    provider: str | None = None
-    config: dict[str, Any] = Field(default_factory=dict)
 
 
 class GraphPart(Part):
@@ -88,12 +58,16 @@ class MemoryConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """What it says, as memfold's setting `models`. Raises InvalidInput naming the field; warns once of what has no effect."""
-        ignored = [f"{name} ({why})" for name, why in IGNORED.items() if getattr(self, name) is not None]
-        models = dict(_llm(self.llm, ignored)) | dict(_embedder(self.embedder, ignored))
+        ignored = [
+            f"{name} ({why})"
+            for name, why in IGNORED.items()
+            if getattr(self, name) not in (None, _AS_IT_IS.get(name))
+        ]
         if self.custom_prompt is not None and self.custom_fact_extraction_prompt is not None:
             raise InvalidInput(
                 "custom_prompt is the older name of custom_fact_extraction_prompt; give one of them"
             )
+        models = part_settings("llm", self.llm, ignored) | part_settings("embedder", self.embedder, ignored)
         models["custom_fact_extraction_prompt"] = self.custom_fact_extraction_prompt or self.custom_prompt
         models["custom_update_memory_prompt"] = self.custom_update_memory_prompt
         if ignored:
@@ -112,93 +86,3 @@ def settings_of(config: Mapping[str, Any] | MemoryConfig) -> dict[str, Any]:
         known = ", ".join(MemoryConfig.model_fields)
         raise InvalidInput(f"config: {'; '.join(lines)}. Known are {known}") from None
     return read.settings()
-
-
-def _llm(part: Part, ignored: list[str]) -> Iterator[tuple[str, Any]]:
-    provider = _provider("llm", part)
-    yield "llm_provider", provider
-    names = {
-        "model": "llm_model",
-        "api_key": "llm_api_key",
-        "temperature": "llm_temperature",
-        "max_tokens": "llm_max_tokens",
-    }
-    yield from _set("llm", part, provider, names, _LLM_IGNORED, ignored)
-
-
-def _embedder(part: Part, ignored: list[str]) -> Iterator[tuple[str, Any]]:
-    provider = _provider("embedder", part)
-    yield "embedder_provider", provider
-    names = {
-        "model": "embedder_model",
-        "api_key": "embedder_api_key",
-        "embedding_dims": "embedder_dimensions",
-    }
-    yield from _set("embedder", part, provider, names, _EMBEDDER_IGNORED, ignored)
-
-
-def _provider(field: str, part: Part) -> str | None:
-    if part.provider is None:
-        if part.config:
-            raise InvalidInput(f"{field}.config is set without {field}.provider; name the provider")
-        return None
-    name = ALIASES.get(part.provider, part.provider)
-    if name not in SERVICES and name not in {"langchain", "offline"}:
-        known = ", ".join(["offline", "langchain", *SERVICES])
-        raise InvalidInput(f"{field}.provider is {part.provider!r}; known are {known}")
-    return name
-
-
-def _set(
-    part_name: str,
-    part: Part,
-    provider: str | None,
-    names: Mapping[str, str],
-    unused: frozenset[str],
-    ignored: list[str],
-) -> Iterator[tuple[str, Any]]:
-    """The settings that the fields of a part's config stand for."""
-    for name, value in part.config.items():
-        field = f"{part_name}.config.{name}"
-        if value is None:
-            continue
-        if name in names:
-            yield names[name], _plain(field, value)
-        elif name in {"base_url", "openai_base_url", f"{provider}_base_url"}:
-            yield f"{part_name}_base_url", _plain(field, value)
-        elif name == "azure_kwargs" and provider == "azure_openai":
-            yield from _azure(part_name, field, value)
-        elif name == "aws_region" and provider == "aws_bedrock":
-            yield (
-                f"{part_name}_base_url",
-                f"https://bedrock-runtime.{_plain(field, value)}.amazonaws.com/openai/v1",
-            )
-        elif name in unused:
-            ignored.append(f"{field} (it is not sent)")
-        else:
-            known = ", ".join([*names, f"{provider}_base_url", *sorted(unused)])
-            raise InvalidInput(f"{field} is not known for {provider}; known are {known}")
-
-
-def _azure(part_name: str, field: str, given: object) -> Iterator[tuple[str, Any]]:
-    names = {
-        "azure_deployment": "model",
-        "azure_endpoint": "base_url",
-        "api_version": "api_version",
-        "api_key": "api_key",
-    }
-    if not isinstance(given, Mapping) or set(given) - set(names):
-        raise InvalidInput(f"{field} is {given!r}; it is a dict of {', '.join(names)}")
-    for name, value in given.items():
-        if name == "azure_endpoint":
-            value = f"{str(value).rstrip('/')}/openai/v1"
-        yield f"{part_name}_{names[name]}", value
-
-
-def _plain(field: str, value: object) -> object:
-    if not isinstance(value, str | int | float):
-        raise InvalidInput(
-            f"{field} is a {type(value).__name__}. Models run in memfold's worker, a process of its own: put the object where "
-            "the worker can import it and give its path as package.module:name"
-        )
-    return value

@@ -165,6 +165,27 @@ async def test_one_call_alone_tries_an_endpoint_again(clock: Clock) -> None:
     assert await breaker.guard(tries) == "up"
 
 
+async def test_a_call_that_began_before_it_opened_does_not_close_it() -> None:
+    breaker = Breaker("emulated", failures=1, seconds=RECOVERY)
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def is_slow() -> str:
+        entered.set()
+        await leave.wait()
+        return "late"
+
+    async def fails() -> None:
+        raise ModelUnavailable("down")
+
+    slow = asyncio.create_task(breaker.guard(is_slow))
+    await entered.wait()
+    with pytest.raises(ModelUnavailable, match="down"):
+        await breaker.guard(fails)
+    leave.set()
+    assert await slow == "late"
+    assert breaker.state[1:3] == ("open", 1)
+
+
 async def test_a_try_that_is_given_up_opens_it_again_for_the_next(clock: Clock) -> None:
     breaker = Breaker("emulated", failures=1, seconds=RECOVERY)
     entered = asyncio.Event()

@@ -63,6 +63,11 @@ def test_the_same_words_are_the_same_prompt() -> None:
     assert "DELETE of the memory together with an ADD" in decision_prompt().text
 
 
+def test_offline_models_take_no_prompts() -> None:
+    with pytest.raises(ValidationError, match="offline models follow rules and no prompts; set llm_provider"):
+        ModelSettings(custom_update_memory_prompt="Always ADD.")
+
+
 @pytest.mark.parametrize("own", ["", "x" * 40_000])
 def test_a_prompt_that_says_nothing_or_too_much_is_refused(own: str) -> None:
     with pytest.raises(ValidationError, match="custom_fact_extraction_prompt"):

@@ -67,8 +67,22 @@ def test_a_provider_with_its_config() -> None:
     assert models.custom_update_memory_prompt == "Always ADD."
 
 
+def test_what_says_what_is_done_anyway_is_not_warned_of() -> None:
+    assert models_of({"version": "v1.1", "enable_graph": True}) == ModelSettings()
+
+
+def test_a_key_stands_in_no_error_and_no_representation() -> None:
+    azure = {"api_key": "sk-secret", "azure_endpoint": object()}
+    config = {"llm": {"provider": "azure_openai", "config": {"azure_kwargs": azure}}}
+    with pytest.raises(InvalidInput, match=r"azure_kwargs\.azure_endpoint is a object") as refused:
+        settings_of(config)
+    assert "sk-secret" not in str(refused.value)
+    assert "sk-secret" not in repr(MemoryConfig.model_validate(config))
+
+
 def test_the_older_name_of_the_prompt() -> None:
-    assert models_of({"custom_prompt": "Only food."}).custom_fact_extraction_prompt == "Only food."
+    config = {"llm": {"provider": "groq"}, "custom_prompt": "Only food."}
+    assert models_of(config).custom_fact_extraction_prompt == "Only food."
 
 
 def test_azure_and_bedrock_as_mem0_writes_them() -> None:
@@ -96,8 +110,8 @@ def test_what_has_no_effect_is_named_in_one_warning() -> None:
         "graph_store": {"provider": "neo4j", "config": {"url": "bolt://x"}, "custom_prompt": "x"},
         "reranker": {"provider": "cohere"},
         "history_db_path": "/tmp/history.db",
-        "version": "v1.1",
-        "enable_graph": True,
+        "version": "v1.0",
+        "enable_graph": False,
     }
     with pytest.warns(IgnoredSetting) as caught:
         memory = AsyncMemory.from_config(config, home="/nowhere")
@@ -126,10 +140,11 @@ def test_what_has_no_effect_is_named_in_one_warning() -> None:
         ({"llm": {"provider": "langchain", "config": {"model": object()}}}, "package.module:name"),
         (
             {"llm": {"provider": "azure_openai", "config": {"azure_kwargs": {"deployment": "x"}}}},
-            "llm.config.azure_kwargs",
+            "llm.config.azure_kwargs.deployment is not known",
         ),
         ({"llm": "openai"}, "config: llm: Input should be a valid dictionary"),
         ({"lmm": {}}, "lmm: Extra inputs are not permitted. Known are llm, embedder"),
+        ({"custom_prompt": "Only food."}, "the offline models follow rules and no prompts"),
         ({"version": "v2"}, "version: Input should be 'v1.0' or 'v1.1'"),
         ({"custom_prompt": "a", "custom_fact_extraction_prompt": "b"}, "give one of them"),
     ],
