@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from memfold.memory.facts import Utterances
+from memfold.providers.pieces import pieces
 
 AT_ONCE = 40
 CHARACTERS = 24_000
 """Messages and characters of one call. A message is never cut."""
-SHARE = 4
-"""A long command has a quarter of its messages, and of its characters, in one call instead."""
-MOST_CALLS = 12
-"""What follows: at most four calls are full by their number, seven by their length, and one is left over."""
 CONTEXT = 1_000
-"""Characters kept of each message that is only context."""
+"""Characters kept of each message that is only context; of a call's context the last `AT_ONCE` messages are kept."""
 
 
 class Place(NamedTuple):
@@ -33,55 +29,35 @@ class Shown(NamedTuple):
     data: dict[str, object]
 
 
-class _Line(NamedTuple):
-    place: Place
-    asked: bool
-    length: int
-
-
 def shown(said: Utterances, roles: Sequence[str]) -> list[Shown]:
-    """At most `MOST_CALLS` calls that together show every message of `roles`; none where nobody of them said anything.
+    """A bounded number of calls that together show every message of `roles`; none where nobody of them said anything.
 
     What assistants said between them is shown too, without a number, as context.
     """
-    lines = [
-        _Line(Place(item, number), message.role in roles, len(message.content))
+    places = [
+        Place(item, number)
         for item, spoken in enumerate(said.items)
         for number, message in enumerate(spoken.messages)
         if message.role in roles or message.role == "assistant"
     ]
-    asked = [line.length for line in lines if line.asked]
-    if not asked:
-        return []
-    most = max(AT_ONCE, math.ceil(len(asked) / SHARE))
-    longest = max(CHARACTERS, math.ceil(sum(asked) / SHARE))
-    return [_call(said, cut) for cut in _cut(lines, most, longest)]
+    messages = [said.items[place.item].messages[place.message] for place in places]
+    sizes = [len(message.content) if message.role in roles else 0 for message in messages]
+    return [_call(said, cut, roles) for cut in pieces(places, sizes, AT_ONCE, CHARACTERS)]
 
 
-def _cut(lines: list[_Line], most: int, longest: int) -> Iterator[list[_Line]]:
-    """Pieces of at most `most` asked messages and `longest` of their characters; context stays with what came before."""
-    piece: list[_Line] = []
-    count = size = 0
-    for line in lines:
-        if line.asked and count and (count == most or size + line.length > longest):
-            yield piece
-            piece, count, size = [], 0, 0
-        piece.append(line)
-        count, size = count + line.asked, size + line.length * line.asked
-    yield piece
-
-
-def _call(said: Utterances, lines: list[_Line]) -> Shown:
-    places: list[Place] = []
+def _call(said: Utterances, cut: list[Place], roles: Sequence[str]) -> Shown:
+    asked: list[Place] = []
     messages: list[dict[str, object]] = []
-    for place, asked, _ in lines:
-        content = said.items[place.item].messages[place.message].content
-        if asked:
-            messages.append({"message": len(places), "said": content} | _when_and_who(said, place))
-            places.append(place)
-        else:
-            messages.append({"context": "assistant", "said": content[:CONTEXT]})
-    return Shown(places, {"speaker": said.first_person, "messages": messages})
+    context = [place for place in cut if said.items[place.item].messages[place.message].role not in roles]
+    left_out = set(context[:-AT_ONCE])
+    for place in cut:
+        message = said.items[place.item].messages[place.message]
+        if message.role in roles:
+            messages.append({"message": len(asked), "said": message.content} | _when_and_who(said, place))
+            asked.append(place)
+        elif place not in left_out:
+            messages.append({"context": "assistant", "said": message.content[:CONTEXT]})
+    return Shown(asked, {"speaker": said.first_person, "messages": messages})
 
 
 def _when_and_who(said: Utterances, place: Place) -> dict[str, object]:

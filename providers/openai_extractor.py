@@ -19,7 +19,7 @@ USERS = ("user",)
 class OpenAIExtractor:
     """The `FactExtractor` over a chat model. Finds what `roles` said; nothing said means no call.
 
-    One call for forty messages or 24,000 characters, never more than twelve for a command (see asked_messages.py).
+    One call for forty messages or 24,000 characters, never more than twelve for a command (see pieces.py).
     """
 
     def __init__(self, model: Chat, prompt: Prompt | None = None, roles: Sequence[str] = USERS) -> None:

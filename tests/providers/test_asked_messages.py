@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from memfold.memory.errors import ModelUnavailable
 from memfold.memory.facts import Candidate, FoundFact, Similar, Utterances
-from memfold.providers.asked_messages import AT_ONCE, CHARACTERS, CONTEXT, MOST_CALLS, Place, shown
+from memfold.providers.asked_candidates import LONGEST_SHOWN
+from memfold.providers.asked_messages import AT_ONCE, CHARACTERS, CONTEXT, Place, shown
+from memfold.providers.pieces import MOST_PIECES, pieces
 from memfold.providers.presets import models_from
 from memfold.schemas.records import Item, Message
 from tests.emulator.openai_server import OpenAIServer
@@ -101,7 +103,7 @@ def test_the_calls_of_a_command_are_bounded_and_show_every_message_once(
     messages = [Message("user", "x" * length) for length in lengths]
     items = [Item(messages[start : start + per_item]) for start in range(0, len(messages), per_item)]
     calls = shown(Utterances(items, "alex"), ["user"])
-    assert len(calls) <= MOST_CALLS
+    assert len(calls) <= MOST_PIECES
     assert [place for call in calls for place in call.places] == [
         Place(number, message) for number, item in enumerate(items) for message in range(len(item.messages))
     ]
@@ -144,3 +146,34 @@ async def test_a_memory_is_changed_once_over_all_calls(server: OpenAIServer, rem
     decisions = (await remote.decider.decide([Candidate(fact, similar) for fact in facts])).decisions
     assert [decision.op for decision in decisions].count("UPDATE") == 1
     assert [decision.fact for decision in decisions] == list(range(50))
+
+
+@given(st.lists(st.integers(0, 400)), st.integers(1, 9), st.integers(1, 900))
+def test_pieces_are_bounded_and_hold_everything_in_order(
+    sizes: list[int], at_once: int, characters: int
+) -> None:
+    cut = list(pieces(range(len(sizes)), sizes, at_once, characters))
+    assert len(cut) <= MOST_PIECES
+    assert [thing for piece in cut for thing in piece] == (list(range(len(sizes))) if any(sizes) else [])
+    longest = max(characters, -(-sum(sizes) // 4))
+    for piece in cut:
+        counted = [sizes[thing] for thing in piece if sizes[thing]]
+        assert len(counted) == 1 or sum(counted) <= longest
+
+
+def test_much_context_is_cut_to_the_last_of_it() -> None:
+    chatter = [Message("assistant", f"word {n}") for n in range(100)]
+    lines = lines_of(Utterances([Item([*chatter, Message("user", "I like coffee")])], "alex"), "user")
+    assert [line["said"] for line in lines] == [*(f"word {n}" for n in range(60, 100)), "I like coffee"]
+
+
+async def test_a_memory_too_long_to_be_shown_is_not_rewritten(server: OpenAIServer, remote: ModelSet) -> None:
+    long = Similar("long", "I like coffee. " * 1_000, 0.5)
+    candidates = [Candidate(FoundFact("Actually, I prefer tea now"), [long])]
+    server.will_say('{"decisions": [{"fact": 0, "op": "UPDATE", "id": 0, "text": "I prefer tea"}]}')
+    (decision,) = (await remote.decider.decide(candidates)).decisions
+    assert (decision.op, decision.memory_id, decision.text) == ("ADD", None, "Actually, I prefer tea now")
+    assert len(json.loads(asked(server.bodies[0]))[0]["similar"][0]["text"]) == LONGEST_SHOWN
+    server.will_say('{"decisions": [{"fact": 0, "op": "DELETE", "id": 0, "text": ""}]}')
+    (decision,) = (await remote.decider.decide(candidates)).decisions
+    assert (decision.op, decision.memory_id) == ("DELETE", "long")
