@@ -133,7 +133,8 @@ def providers() -> str:
         "`MEMFOLD_MODELS__LLM_PROVIDER` and `MEMFOLD_MODELS__EMBEDDER_PROVIDER` choose a row; the rest of "
         "[config.md](config.md) overrides what stands in it. `offline` needs no key and no network. `langchain` "
         '(`pip install "memfold[langchain]"`) is any LangChain chat model or embeddings object: the model setting is '
-        "`package.module:name` of it, or of a function that makes it. `{VARIABLE}` in an address is an environment variable.\n",
+        "`package.module:name` of it, or of a function that makes it, where the worker can import it; it was run with "
+        "langchain-core's own fake models. `{VARIABLE}` in an address is an environment variable.\n",
         "An answer is read whatever stands around its JSON: fences, prose, thoughts in tags, trailing commas, a bare list.\n",
         "Run against: *live* means the service itself, *emulated* a local server that refuses what the service documents that it "
         "refuses and wants what it wants. Nothing was run live: there was no network and no key where this was made.\n",

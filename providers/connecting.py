@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 
@@ -24,6 +25,7 @@ _PLACEHOLDER = re.compile(r"{(\w+)}")
 def chat_from(settings: ModelSettings) -> Chat:
     """The chat model. Raises InvalidInput naming the field and the variable to set."""
     if settings.llm_provider == LANGCHAIN:
+        _need_langchain("llm_provider")
         from memfold.providers.langchain_models import chat_named
 
         return chat_named(_own_model("llm_model", settings.llm_model), _limits(settings))
@@ -41,6 +43,7 @@ def remote_embedder_from(settings: ModelSettings) -> Embedder:
     """The embedder at an endpoint. Raises InvalidInput naming the field and the variable to set."""
     name, dimensions = settings.embedder_provider, settings.embedder_dimensions
     if name == LANGCHAIN:
+        _need_langchain("embedder_provider")
         from memfold.providers.langchain_models import embedder_named
 
         model = _own_model("embedder_model", settings.embedder_model)
@@ -123,6 +126,13 @@ def _model(field: str, given: str | None, default: str, service: Service, base_u
     if not default or not _is_own(base_url, service):
         raise _missing(field, f"{base_url or service.address} has models of its own")
     return default
+
+
+def _need_langchain(field: str) -> None:
+    if importlib.util.find_spec("langchain_core") is None:
+        raise InvalidInput(
+            f"{field} is langchain, and langchain-core is not installed; pip install 'memfold[langchain]'"
+        )
 
 
 def _own_model(field: str, given: str | None) -> str:

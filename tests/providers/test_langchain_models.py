@@ -124,6 +124,16 @@ def test_what_is_no_model_is_named(changed: dict[str, Any], named: str) -> None:
         models_from(ModelSettings.model_validate({"llm_provider": "langchain"} | changed))
 
 
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain_core", None)
+    with pytest.raises(
+        InvalidInput, match=r"llm_provider is langchain, .* pip install 'memfold\[langchain\]'"
+    ):
+        models_from(ModelSettings(llm_provider="langchain", llm_model="my_models:chat"))
+    with pytest.raises(InvalidInput, match="embedder_provider is langchain"):
+        embedder_from(ModelSettings(embedder_provider="langchain", embedder_model="my_models:embeddings"))
+
+
 def test_embeddings_have_to_say_their_dimensions() -> None:
     with pytest.raises(InvalidInput, match="MEMFOLD_MODELS__EMBEDDER_DIMENSIONS"):
         embedder_from(ModelSettings(embedder_provider="langchain", embedder_model="my_models:embeddings"))
