@@ -114,7 +114,7 @@ def ends_of_change(change: RelationChange) -> tuple[End, End]:
 
 def role_of(which: str) -> str:
     """The role that tells two of a name apart, of what was said; empty for one that anybody may have beside another."""
-    words = re.findall(r"\w+", which.casefold())
+    words: list[str] = re.findall(r"\w+", which.casefold())
     last = _SAME_ROLE.get(words[-1], words[-1]) if words else ""
     return "" if last in _ANYBODYS_ROLE else last
 

@@ -1,4 +1,4 @@
-"""The README's code runs, as it stands there."""
+"""The code in the README and in the docs runs, as it stands there."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from pathlib import Path
 
 import pytest
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = {"README.md": 2, "docs/understanding.md": 1, "docs/providers.md": 1}
+"""How many blocks of Python each page has; all other pages have none."""
+
+
+def blocks(page: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 @pytest.mark.timeout(300)
 def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None:
     """Every block, one after the other in one home; the first starts the embedded stack by itself."""
-    assert len(BLOCKS) == 2
+    assert {page: len(blocks(ROOT / page)) for page in PAGES} == PAGES
     environment = {"MEMFOLD_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
     said = []
-    for block in BLOCKS:
+    for block in (block for page in PAGES for block in blocks(ROOT / page)):
         command = [sys.executable, "-W", "error::ResourceWarning", "-c", block]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -29,3 +35,8 @@ def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None
         "1 ADD None -> I like coffee",
         "2 UPDATE I like coffee -> Actually, I prefer tea now",
     ]
+    assert said[2].splitlines() == ["NONE", "['I work at Google', 'I left Google']"]
+
+
+def test_no_page_has_code_that_is_not_run() -> None:
+    assert {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md") if blocks(page)} <= set(PAGES)
