@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint types imports check docs bench soak clean
+.PHONY: demo test lint types imports check docs bench eval clean
 
 demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker, no Java installed by hand.
 	@$(BIN)/python examples/demo.py
@@ -26,6 +26,9 @@ docs: .venv/.dev  ## Write the generated references anew; the tests fail where t
 
 bench: .venv/.dev  ## A table, and JSON in benchmarks/results/.
 	@$(BIN)/python benchmarks/run.py
+
+eval: .venv/.dev  ## How well the offline models understand: the golden dialogues.
+	@$(BIN)/python benchmarks/understanding.py
 
 .venv/.embedded: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[embedded]' | grep --line-buffered -E '^(Downloading|Installing|Successfully)' | cut -c1-110 && touch $@

@@ -50,8 +50,10 @@ class _Carrying:
     def decide(self, decision: Decision) -> None:
         fact = self._understood.candidates[decision.fact].fact
         known = self._draft.state.memories.get(decision.memory_id) if decision.memory_id else None
-        if decision.op == "NONE" and known:
-            self._draft.keep(known, fact.item)
+        if decision.op == "NONE" and (known or decision.memory_id is None):
+            # Without a memory the model only says that nothing is new.
+            if known:
+                self._draft.keep(known, fact.item)
         elif decision.op == "DELETE":
             if known and known.memory_id not in self._touched:
                 self._draft.delete(known, fact.item, self._question.items[fact.item].said_at)

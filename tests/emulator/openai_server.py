@@ -1,6 +1,7 @@
 """A local HTTP server that speaks OpenAI's chat/completions, responses and embeddings, and misbehaves on command.
 
-It knows the golden example and nothing else: other sentences become facts without relations. Embeddings are wordllama's.
+It knows the golden example and nothing else, unless it is given other `answers`: other sentences become facts without
+relations. Embeddings are wordllama's.
 In a test: `async with OpenAIServer() as server: ... server.base_url ... server.misbehave("429", times=2)`. With `plays` it
 has the quirks of a service (services.py).
 From another process: `python tests/emulator/run.py [--port N] [--plays SERVICE]` prints its base URL; POST /emulator/misbehave with
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter, deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,11 +27,16 @@ from tests.emulator.faults import FaultName as FaultName
 from tests.emulator.golden_answers import answer_to
 from tests.emulator.services import PLAIN, PLAYED, Played
 
+Answers = Callable[[str], dict[str, Any]]
+"""What the model says to the user's part of a prompt."""
+
 
 class OpenAIServer:
     """The server as an async context manager, on a free port of 127.0.0.1 unless one is given."""
 
-    def __init__(self, port: int = 0, api_key: str | None = None, plays: Played = PLAIN) -> None:
+    def __init__(
+        self, port: int = 0, api_key: str | None = None, plays: Played = PLAIN, answers: Answers = answer_to
+    ) -> None:
         self.requests: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -37,6 +44,7 @@ class OpenAIServer:
         self._port = port
         self._api_key = api_key
         self._plays = plays
+        self._answers = answers
         self._faults: deque[Fault] = deque()
         self._scripted: deque[str] = deque()
         self._obeyed: dict[str, str] = {}
@@ -138,7 +146,7 @@ class OpenAIServer:
         if self._scripted:
             return self._scripted.popleft()
         obeyed = self._obeyed.get(prompt.removeprefix("<").partition(">")[0])
-        return obeyed or spoilt(answer_to(without_context(prompt)), fault or self._plays.form)
+        return obeyed or spoilt(self._answers(without_context(prompt)), fault or self._plays.form)
 
     async def _embeddings(self, request: web.Request) -> web.StreamResponse:
         body, fault = await self._begin(request)

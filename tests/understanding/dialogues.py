@@ -1,0 +1,127 @@
+"""The golden dialogues: what is said, step by step, and what a careful person would remember of it.
+
+One JSON file a topic in `golden/`: {"topic", "dialogues": [{"id", "sort", "held_out", "steps"}]}. A step is one `add`:
+"messages" (a text is the user's; else {"role", "content", "name"}), "said_at", and the "facts" that are to come of it, each
+
+    id          its name inside the dialogue
+    text, kind  as close to the speaker's own words as can be; one of the seven kinds
+    op, of      ADD; UPDATE of an earlier fact, whose memory it replaces; NONE: an earlier fact said again
+    relations   [source, source type, RELATIONSHIP, target, target type] that the fact states; "I" is alex
+    ended       [source, RELATIONSHIP, target] that stop holding with it
+    when        the day that it tells of, where it tells one relative to `said_at`
+    which       {name: role} where two people share a name
+
+The rules of the offline models are made with the half that is not `held_out`; the other half is what is reported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from memfold.memory.entities import entity_key
+from memfold.memory.facts import FoundRelation
+from memfold.memory.texts import plain_words
+from memfold.memory.vocabulary import canonical
+from memfold.schemas.records import Item, Message
+
+FOLDER = Path(__file__).with_name("golden")
+NOTHING_TO_KEEP = ("small_talk", "not_a_fact")
+ENOUGH = 0.6
+"""Of the words of an expected fact that a memory must have in common with it, to be taken for that fact."""
+
+Triple = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One fact that a step is to give."""
+
+    id: str
+    text: str
+    kind: str
+    op: str
+    of: str
+    relations: tuple[FoundRelation, ...]
+    ended: frozenset[Triple]
+    when: str
+
+    def triples(self) -> frozenset[Triple]:
+        return frozenset(triple(r.source, r.relationship, r.target) for r in self.relations)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    item: Item
+    facts: tuple[Expected, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    id: str
+    topic: str
+    sort: str
+    held_out: bool
+    steps: tuple[Step, ...]
+
+
+def triple(source: str, relationship: str, target: str) -> Triple:
+    """As relations are compared: names by their keys, in memfold's vocabulary."""
+    found = canonical(FoundRelation(source, relationship, target))
+    return entity_key(found.source), found.relationship, entity_key(found.target)
+
+
+def same_fact(expected: str, text: str) -> bool:
+    """Whether a memory says what was expected, going by the words in common."""
+    wanted = set(plain_words(expected))
+    return bool(wanted) and len(wanted & set(plain_words(text))) >= ENOUGH * len(wanted)
+
+
+def dialogues() -> Iterator[Dialogue]:
+    for path in sorted(FOLDER.glob("*.json")):
+        data = json.loads(path.read_text())
+        for one in data["dialogues"]:
+            steps = tuple(_step(step) for step in one["steps"])
+            yield Dialogue(one["id"], data["topic"], one["sort"], one["held_out"], steps)
+
+
+def _step(step: dict[str, Any]) -> Step:
+    messages = [
+        Message("user", said)
+        if isinstance(said, str)
+        else Message(said["role"], said["content"], said.get("name"))
+        for said in step["messages"]
+    ]
+    said_at = datetime.fromisoformat(step["said_at"]) if "said_at" in step else None
+    return Step(Item(messages, said_at=said_at), tuple(_fact(fact) for fact in step["facts"]))
+
+
+def _fact(fact: dict[str, Any]) -> Expected:
+    which: dict[str, str] = fact.get("which", {})
+    relations = tuple(
+        FoundRelation(
+            source,
+            relationship,
+            target,
+            source_type,
+            target_type,
+            source_which=which.get(source, ""),
+            target_which=which.get(target, ""),
+        )
+        for source, source_type, relationship, target, target_type in fact.get("relations", ())
+    )
+    ended = frozenset(triple(*ended) for ended in fact.get("ended", ()))
+    return Expected(
+        fact["id"],
+        fact["text"],
+        fact["kind"],
+        fact["op"],
+        fact.get("of", ""),
+        relations,
+        ended,
+        fact.get("when", ""),
+    )
