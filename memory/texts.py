@@ -17,6 +17,11 @@ _FILLERS = frozenset(
         "actually really very just so also too now well oh ok okay hey hi hello please again still anyway btw yes",
     )
 )
+_ASIDES = re.compile(
+    r"\b(?:just so you know|by the way|to be honest|honestly|as i said|like i said|you know|did i tell you( that)?"
+    r"|i (?:think i )?(?:already )?(?:said|told you|mentioned)( that)?|remember( that)?|for the record)\b[,:?]?"
+)
+"""What people put around a fact that they tell again."""
 _CONTRACTIONS = (
     ("can't", "can not"),
     ("won't", "will not"),
@@ -35,11 +40,15 @@ def same_key(text: str) -> str:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a sentence in small letters, contractions written out, fillers ("really", "oh") left out."""
+    """The words of a sentence in small letters, contractions written out, fillers ("really", "by the way") left out.
+
+    Where nothing else is said, the fillers are all that is said.
+    """
     text = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
     for short, long in _CONTRACTIONS:
         text = text.replace(short, long)
-    return [word for word in re.findall(r"[\w']+", text) if word not in _FILLERS]
+    words = [word for word in re.findall(r"[\w']+", _ASIDES.sub(" ", text)) if word not in _FILLERS]
+    return words or re.findall(r"[\w']+", text)
 
 
 def said_key(scope: Scope, messages: Iterable[Message], day: str = "") -> str:
@@ -49,8 +58,7 @@ def said_key(scope: Scope, messages: Iterable[Message], day: str = "") -> str:
     """
     parts = [*(name or "" for name in scope.ids()), day]
     for message in messages:
-        words = plain_words(message.content) or [message.content]
-        parts += [message.role, message.name or "", *words]
+        parts += [message.role, message.name or "", *(plain_words(message.content) or [message.content])]
     return sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 

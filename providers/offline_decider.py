@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memfold.memory.facts import Candidate, Decision, Decisions, Similar
+from memfold.memory.facts import Candidate, Decision, Decisions, FoundFact, Similar
 from memfold.providers.contradictions import contradicts, only_by_preference
+from memfold.providers.corrections import corrected
 from memfold.providers.repeats import repeats
 
 
@@ -33,17 +34,17 @@ def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
     for similar in candidate.similar:
         if repeats(candidate, similar):
             return Decision("NONE", number, text, similar.memory_id)
-    replaced = _replaced(candidate, updated)
+    left = [similar for similar in candidate.similar if similar.memory_id not in updated]
+    replaced = _replaced(candidate.fact, left) or corrected(text, left)
     if replaced is not None:
         return Decision("UPDATE", number, text, replaced.memory_id)
     return Decision("ADD", number, text)
 
 
-def _replaced(candidate: Candidate, updated: set[str]) -> Similar | None:
-    """The memory whose place the fact takes, the nearest first; None if there is none or it cannot be told which."""
-    fact = candidate.fact
-    nearest_first = sorted(candidate.similar, key=lambda similar: -similar.score)
-    against = [each for each in nearest_first if each.memory_id not in updated and contradicts(fact, each)]
+def _replaced(fact: FoundFact, shown: Sequence[Similar]) -> Similar | None:
+    """The memory whose place the fact takes by its relations, the nearest first; None if it cannot be told which."""
+    nearest_first = sorted(shown, key=lambda similar: -similar.score)
+    against = [each for each in nearest_first if contradicts(fact, each)]
     certain = [each for each in against if not only_by_preference(fact, each)]
     if certain:
         return certain[0]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from memfold.memory.deciding import decide
-from memfold.memory.entities import entities_of
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.records import AddRequested, MemoriesDecided, RelationChange, Scope
@@ -26,6 +25,8 @@ class Played:
     body: MemoriesDecided
     before: dict[str, str]
     after: dict[str, str]
+    holds: set[Triple]
+    """The relations that hold after it."""
 
     def asserted(self) -> set[Triple]:
         return {named(change) for change in self.body.relations if change.op == "ASSERT"}
@@ -45,14 +46,9 @@ async def play(dialogue: Dialogue, models: Models, state: SubjectState) -> Async
         before = texts(state)
         command_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{dialogue.id}/{number}"))
         body = await decide(AddRequested(ALEX, [step.item]), command_id, ASKED_AT, state, models)
-        yield Played(step, body, before, texts(state))
+        holds = {named(relation) for known in state.memories.values() for relation in known.relations}
+        yield Played(step, body, before, texts(state), holds)
 
 
 def texts(state: SubjectState) -> dict[str, str]:
     return {memory_id: known.text for memory_id, known in state.memories.items()}
-
-
-def held(state: SubjectState) -> set[tuple[str, str, str]]:
-    """The relations that hold, by the ids of their entities."""
-    relations = [relation for known in state.memories.values() for relation in known.relations]
-    return {(entities_of(r)[0], r.relationship, entities_of(r)[1]) for r in relations}
