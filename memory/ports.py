@@ -66,6 +66,9 @@ class MemoryRow(Struct, frozen=True):
     said: str = ""
     said_count: int = 0
     when: str = ""
+    added_at: int = -1
+    """Offset of the event that added the memory; with `ordinal` inside it, the order in which memories came."""
+    ordinal: int = 0
 
 
 class Hit(Struct, frozen=True):
