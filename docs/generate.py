@@ -17,7 +17,6 @@ import typer.main
 from pydantic import BaseModel
 
 from memfold.memory.vocabulary import synonyms
-from memfold.providers.presets import ModelSettings
 from memfold.providers.services import EMBEDDINGS, QUIRKS, SERVICES, Embedding
 from memfold.schemas.registry import released
 from memfold.serve.cli import app
@@ -77,8 +76,8 @@ def config() -> str:
 
 def _settings(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if field.annotation is ModelSettings:
-            yield from _settings(ModelSettings, f"{prefix}{name.upper()}__")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _settings(field.annotation, f"{prefix}{name.upper()}__")
             continue
         default = "" if field.default is None else f"`{field.default}`"
         yield f"| `{prefix}{name.upper()}` | {default} | {field.description or ''} |"

@@ -11,7 +11,8 @@ from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
-from memfold.memory.recalling import checked_filters, checked_limit, checked_threshold
+from memfold.memory.reach import checked_reach
+from memfold.memory.recalling import checked_limit, checked_threshold
 from memfold.memory.results import (
     Result,
     item_results,
@@ -140,22 +141,21 @@ class AsyncMemory:
         run_id: str | None = None,
         limit: int = 20,
         top_k: int | None = None,
-        threshold: float = 0.1,
+        threshold: float | None = 0.1,
         filters: Mapping[str, Any] | None = None,
+        explain: bool = False,
     ) -> Result:
-        """The memories nearest in meaning, best first, and the relations that belong to them: {results, relations}.
+        """The memories that answer best, best first, and the relations that belong to them: {results, relations}.
 
-        `top_k` is `limit` by its newer name; the ids may stand inside `filters`; `filters["relationship"]` keeps only memories
-        that are evidence of that relation. `score` is a cosine. Raises InvalidInput, InvalidType, ViewUnreachable.
+        `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
+        what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
+        each part of the ranking added. `top_k` is `limit` by its newer name. Raises InvalidInput, InvalidType, ViewUnreachable.
         """
         text = checked_text("query", query)
-        ids, relationship = checked_filters(
-            filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
-        )
-        scope = checked_scope(**ids)
+        reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted, least = checked_limit(limit if top_k is None else top_k), checked_threshold(threshold)
-        found = await (await self._ready()).recalling.search(text, scope, wanted, least, relationship)
-        results = [memory_result(hit.row, hit.score) for hit in found.hits]
+        found = await (await self._ready()).recalling.search(text, reach, wanted, least)
+        results = [memory_result(hit.row, hit.score, hit.parts if explain else None) for hit in found.hits]
         return {"results": results, "relations": [relation_result(relation) for relation in found.relations]}
 
     async def get(self, memory_id: str) -> Result | None:
@@ -173,10 +173,10 @@ class AsyncMemory:
         top_k: int | None = None,
         filters: Mapping[str, Any] | None = None,
     ) -> Result:
-        """Every current memory of the scope, oldest first, and its relations: {results, relations}."""
-        ids, _ = checked_filters(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
-        scope, wanted = checked_scope(**ids), checked_limit(limit if top_k is None else top_k)
-        rows, relations = await (await self._ready()).recalling.get_all(scope, wanted)
+        """Every current memory that passes, oldest first, and its relations: {results, relations}. `filters` as in `search`."""
+        reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
+        wanted = checked_limit(limit if top_k is None else top_k)
+        rows, relations = await (await self._ready()).recalling.get_all(reach, wanted)
         return {
             "results": memory_results(rows),
             "relations": [relation_result(relation) for relation in relations],

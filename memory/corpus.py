@@ -49,7 +49,7 @@ class Told(Struct, frozen=True):
 
     def order(self) -> tuple[object, ...]:
         row = self.row
-        return *self.conversation(), self.moment, row.created_at, row.added_at, row.ordinal, row.memory_id
+        return *self.conversation(), self.moment, row.created_at, row.added_offset, row.ordinal, row.memory_id
 
 
 class Corpus:
@@ -73,6 +73,7 @@ class Corpus:
         self.windows = BM25(_windows(said, self.conversations), count, b=WINDOW_B)
         self.talks = BM25(_joined(said, self.conversations), count, b=WINDOW_B)
         self.substance = np.array([_substance(one) for one in self.told], dtype=np.float32)
+        self.recency = _ranks([one.moment for one in self.told])
         self.entities = _Entities(self.rows)
         self._spans: list[list[Span]] | None = None
 
@@ -187,6 +188,14 @@ def _joined(said: Sequence[NDArray[np.int64]], conversations: NDArray[np.int64])
 def _substance(told: Told) -> float:
     length = min(1.0, float(np.log1p(len(told.terms))) / 4)
     return length * (0.7 if told.words.rstrip().endswith("?") else 1.0)
+
+
+def _ranks(moments: Sequence[datetime]) -> NDArray[np.float32]:
+    """Above 0 for the oldest, 1 for the newest."""
+    ranks = np.empty(len(moments), dtype=np.float32)
+    order = np.argsort(np.array([moment.timestamp() for moment in moments]), kind="stable")
+    ranks[order] = np.arange(1, len(moments) + 1)
+    return ranks / max(len(moments), 1)
 
 
 def _spans(told: Told) -> list[Span]:

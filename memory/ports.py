@@ -6,7 +6,7 @@ waits for its own write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from memfold.memory.facts import Candidate, Decisions, Extraction, Utterances
+from memfold.memory.filters import Filter
 from memfold.schemas.records import Command, Event, MemoriesDecided, RelationChange, Scope
 
 Vectors = NDArray[np.float32]
@@ -66,7 +67,7 @@ class MemoryRow(Struct, frozen=True):
     said: str = ""
     said_count: int = 0
     when: str = ""
-    added_at: int = -1
+    added_offset: int = -1
     """Offset of the event that added the memory; with `ordinal` inside it, the order in which memories came."""
     ordinal: int = 0
 
@@ -82,15 +83,26 @@ class MemoryIndex(Protocol):
     """Reads the served generation of the vector projection. `subject` None means every subject of the tenant."""
 
     async def search(
-        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        vector: Vectors,
+        limit: int,
+        only: Filter | None = None,
     ) -> list[Hit]:
-        """The nearest current rows inside the scope, exact, best first."""
+        """The nearest current rows inside the scope that pass `only`, exact, best first."""
         ...
 
     async def current(
-        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        limit: int | None,
+        only: Filter | None = None,
     ) -> list[MemoryRow]:
-        """Current rows inside the scope, oldest first."""
+        """Current rows inside the scope that pass `only`, oldest first."""
         ...
 
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
@@ -103,6 +115,35 @@ class MemoryIndex(Protocol):
 
     async def position(self, partition: int) -> int:
         """Offset of the last event that a reader sees, -1 for none."""
+        ...
+
+
+class Within(Struct, frozen=True):
+    """Whose memories: of these subjects, agents and runs; None means all of the tenant's."""
+
+    subjects: tuple[str, ...] | None = None
+    agents: tuple[str, ...] | None = None
+    runs: tuple[str, ...] | None = None
+
+
+Seen = Mapping[int, object]
+"""What a reader has seen so far; only the feed that gave it can read it."""
+
+
+class Changes(Struct, frozen=True):
+    """Rows that are new or changed, ids of memories that are gone, and what is seen now. `whole`: nothing seen before counts."""
+
+    rows: list[MemoryRow]
+    gone: list[str]
+    seen: Seen
+    whole: bool
+
+
+class MemoryFeed(Protocol):
+    """Follows the current memories of a scope, so that a reader may keep them."""
+
+    async def changes(self, tenant: str, within: Within, since: Seen | None, most: int) -> Changes | None:
+        """What changed since `since`, all rows with their vectors; None when everything is asked for and is more than `most` rows."""
         ...
 
 

@@ -3,6 +3,9 @@
 Each part lies between 0 and about 1 whatever else is in the corpus, so a score means the same for every question. A part that is
 x adds its weight times x to the evidence; the score is 1 - exp(-evidence), which is what independent hints come to together: 0
 without any, and close to 1 only with many.
+
+A threshold asks how far a memory has to do with the question, so what says nothing of that is left out of it: whatever is long
+or new would pass otherwise. No memory with a score below the threshold passes.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from memfold.memory.corpus import Corpus
@@ -20,6 +22,7 @@ from memfold.memory.questions import Question
 from memfold.memory.weights import Weights
 
 Part = NDArray[np.float32]
+_UNRELATED = ("substance", "recency")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +50,20 @@ def parts_of(question: Question, vector: Vectors, corpus: Corpus) -> dict[str, P
         "graph": question.graph(corpus),
         "time": question.time(corpus),
         "substance": corpus.substance,
-        "recency": np.arange(1, count + 1, dtype=np.float32) / max(count, 1),
+        "recency": corpus.recency,
     }
 
 
 def best(
     parts: Mapping[str, Part], weights: Weights, inside: NDArray[np.bool_], limit: int, threshold: float
 ) -> list[Ranked]:
-    """The best `limit` of those `inside` whose score is not below the threshold, best first, equal ones in the corpus's order."""
-    worth: dict[str, float] = asdict(weights)
-    evidence = sum((np.float32(worth[name]) * part for name, part in parts.items()), np.float32(0))
-    scores = -np.expm1(-np.asarray(evidence))
-    places = np.flatnonzero(inside & (scores >= threshold))
+    """The best `limit` of those `inside` that the threshold lets pass, best first, equal ones in the corpus's order."""
+    worth: dict[str, float] = weights.model_dump()
+    related, evidence = np.zeros(len(inside), np.float32), np.zeros(len(inside), np.float32)
+    for name, part in parts.items():
+        (evidence if name in _UNRELATED else related)[:] += np.float32(worth[name]) * part
+    scores = -np.expm1(-(evidence + related))
+    places = np.flatnonzero(inside & (-np.expm1(-related) >= threshold))
     places = places[np.argsort(-scores[places], kind="stable")][:limit]
     return [
         Ranked(

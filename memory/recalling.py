@@ -1,37 +1,56 @@
-"""The verbs that ask: by id, by scope, by meaning and by relation."""
+"""The verbs that ask: by id, by scope, by what is meant and by relation."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
+from memfold.memory.corpora import Corpora
+from memfold.memory.corpus import Corpus, corpus_of
 from memfold.memory.errors import InvalidInput, InvalidType
+from memfold.memory.filters import All, Test
+from memfold.memory.framing import embedded
+from memfold.memory.matching import matches
 from memfold.memory.ports import (
     About,
     Embedder,
-    Hit,
     MemoryIndex,
     MemoryRow,
     Relation,
     RelationGraph,
     SubjectDirectory,
-    Vectors,
+    Within,
 )
-from memfold.memory.scopes import checked_id, owner_of
+from memfold.memory.questions import Question
+from memfold.memory.ranking import best, parts_of
+from memfold.memory.reach import Reach
+from memfold.memory.weights import Weights
+from memfold.memory.wording import words
 from memfold.memory.writing import checked_memory_id
-from memfold.schemas.records import Scope
 
-_WORDS = re.compile(r"\w+")
 MAX_LIMIT = 10_000
+CANDIDATES = 2_000
+"""Of a scope that is too large to hold, so many nearest memories are ranked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A memory that a search found, its score, 0 to 1, and what each part added to the evidence."""
+
+    row: MemoryRow
+    score: float
+    parts: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a search gives: memories, best first, and the relations that belong to them or to the words asked for."""
 
-    hits: list[Hit]
+    hits: list[Recalled]
     relations: list[Relation]
 
 
@@ -41,61 +60,98 @@ class Recalling:
 
     tenant: str
     index: MemoryIndex
+    corpora: Corpora
     graph: RelationGraph
     subjects: SubjectDirectory
     embedder: Embedder
+    weights: Weights = field(default_factory=Weights)
 
     async def get(self, memory_id: object) -> MemoryRow | None:
         rows = await self.index.find(self.tenant, [checked_memory_id(memory_id)])
         return rows[0] if rows else None
 
-    async def get_all(self, scope: Scope, limit: int) -> tuple[list[MemoryRow], list[Relation]]:
-        """Current memories inside the scope, oldest first, and the relations that rest on them."""
-        known, subject = self._subject(scope)
-        if not known:
+    async def get_all(self, reach: Reach, limit: int) -> tuple[list[MemoryRow], list[Relation]]:
+        """Current memories that pass, oldest first, and the relations that rest on them."""
+        within = self._within(reach)
+        if within is None:
             return [], []
-        rows = await self.index.current(self.tenant, subject, scope, limit)
-        return rows, await self.graph.relations(self.tenant, subject, scope)
+        rows = await self.index.current(self.tenant, _only(within), reach.scope(), limit, reach.tree)
+        relations = await self.graph.relations(self.tenant, _only(within), reach.scope())
+        shown = {row.memory_id for row in rows}
+        return rows, [one for one in relations if reach.only_scope() or one.memory_id in shown]
 
-    async def search(
-        self, query: str, scope: Scope, limit: int, threshold: float, relationship: str | None
-    ) -> Found:
-        """The nearest memories, exact; with `relationship`, only those that are evidence of one."""
-        known, subject = self._subject(scope)
-        if not known:
+    async def search(self, query: str, reach: Reach, limit: int, threshold: float) -> Found:
+        """The best memories that pass the filter, by every part of the ranking; what does not pass is never a candidate."""
+        within = self._within(reach)
+        if within is None:
             return Found([], [])
-        (vector,) = await self.embedder.embed([query])
-        if relationship:
-            return await self._by_relation(vector, subject, scope, limit, relationship)
-        hits = await self.index.search(self.tenant, subject, scope, vector, limit)
-        hits = [hit for hit in hits if hit.score >= threshold]
-        asked = {word.casefold() for word in _WORDS.findall(query)}
-        about = About([hit.row.memory_id for hit in hits], sorted(asked))
-        relations = await self.graph.relations(self.tenant, subject, scope, about=about)
-        return Found(hits, _named_first(relations, asked)[:limit])
+        corpus = await self.corpora.of(within)
+        if corpus is None:
+            corpus = await self._candidates(query, reach, within)
+        question = Question.read(query, corpus, datetime.now(UTC).date())
+        (vector,) = await self.embedder.embed([embedded(question.bare)])
+        inside = _inside(reach, corpus)
+        ranked = best(parts_of(question, vector, corpus), self.weights, inside, limit, threshold)
+        hits = [Recalled(corpus.rows[one.place], one.score, one.parts) for one in ranked]
+        return Found(hits, await self._relations(query, hits, reach, within, corpus, inside, limit))
 
-    async def _by_relation(
-        self, vector: Vectors, subject: str | None, scope: Scope, limit: int, relationship: str
-    ) -> Found:
-        relations = await self.graph.relations(self.tenant, subject, scope, relationship)
-        # A relation's evidence may lie anywhere in the ranking: filter first, cut afterwards.
-        hits = await self.index.search(self.tenant, subject, scope, vector, MAX_LIMIT)
-        evidence = {relation.memory_id for relation in relations}
-        return Found([hit for hit in hits if hit.row.memory_id in evidence][:limit], relations[:limit])
+    async def _candidates(self, query: str, reach: Reach, within: Within) -> Corpus:
+        """The part of a large scope that is ranked: the nearest in meaning, and what no model has embedded yet."""
+        (vector,) = await self.embedder.embed([embedded(query)])
+        where = (self.tenant, _only(within), reach.scope())
+        near = await self.index.search(*where, vector, CANDIDATES, reach.tree)
+        # Without a vector they are near to nothing; those that failed for good are few, and a retry gives them one.
+        waiting = All((reach.tree, Test("pending", "eq", True)))
+        bare = [row for row in await self.index.current(*where, CANDIDATES, waiting) if not row.vector]
+        return corpus_of([*(hit.row for hit in near), *bare], {})
 
-    def _subject(self, scope: Scope) -> tuple[bool, str | None]:
-        """(whether anything can be there, the subject or None for all): an agent's memories may belong to many users."""
-        if scope.user_id is None:
-            return True, None
-        subject = self.subjects.known_subject(self.tenant, *owner_of(scope))
-        return subject is not None, subject
+    async def _relations(
+        self,
+        query: str,
+        hits: list[Recalled],
+        reach: Reach,
+        within: Within,
+        corpus: Corpus,
+        inside: NDArray[np.bool_],
+        limit: int,
+    ) -> list[Relation]:
+        """Those of the relationship that the filter asks for; else those of the memories found and of the words asked for."""
+        asked = set(words(query))
+        about = None if reach.relationships else About([hit.row.memory_id for hit in hits], sorted(asked))
+        wanted: tuple[str | None, ...] = reach.relationships or (None,)
+        found = [
+            relation
+            for name in wanted
+            for relation in await self.graph.relations(self.tenant, _only(within), reach.scope(), name, about)
+        ]
+        if not reach.only_scope():
+            passing = {corpus.rows[place].memory_id for place in np.flatnonzero(inside)}
+            found = [relation for relation in found if relation.memory_id in passing]
+        return _named_first(found, asked)[:limit]
+
+    def _within(self, reach: Reach) -> Within | None:
+        """Where the memories are; None when nothing can be there. An agent's memories may belong to many users."""
+        if reach.users is None:
+            return Within(None, reach.agents, reach.runs)
+        known = [self.subjects.known_subject(self.tenant, "user", user) for user in reach.users]
+        subjects = tuple(sorted(subject for subject in known if subject is not None))
+        return Within(subjects) if subjects else None
+
+
+def _only(within: Within) -> str | None:
+    """The one subject, None when there may be several."""
+    return within.subjects[0] if within.subjects is not None and len(within.subjects) == 1 else None
+
+
+def _inside(reach: Reach, corpus: Corpus) -> NDArray[np.bool_]:
+    return np.fromiter((matches(reach.tree, row) for row in corpus.rows), dtype=np.bool_, count=len(corpus))
 
 
 def _named_first(relations: list[Relation], asked: set[str]) -> list[Relation]:
     """Relations whose names occur in the query before those that only rest on a memory found."""
 
     def unnamed(relation: Relation) -> bool:
-        return asked.isdisjoint(_WORDS.findall(f"{relation.source} {relation.target}".casefold()))
+        return asked.isdisjoint(words(f"{relation.source} {relation.target}"))
 
     return sorted(relations, key=unnamed)
 
@@ -110,23 +166,11 @@ def checked_limit(limit: object) -> int:
 
 
 def checked_threshold(threshold: object) -> float:
-    """Raises InvalidType, InvalidInput."""
+    """A score below which a memory is left out; None is 0, which lets all pass. Raises InvalidType, InvalidInput."""
+    if threshold is None:
+        return 0.0
     if not isinstance(threshold, int | float) or isinstance(threshold, bool):
         raise InvalidType(f"threshold must be a number, not {threshold!r}")
-    if not -1 <= threshold <= 1:
-        raise InvalidInput(f"threshold is {threshold}; a cosine lies between -1 and 1")
+    if not 0 <= threshold <= 1:
+        raise InvalidInput(f"threshold is {threshold}; a score lies between 0 and 1")
     return float(threshold)
-
-
-def checked_filters(filters: object, ids: Mapping[str, object]) -> tuple[dict[str, Any], str | None]:
-    """(scope ids from arguments and filters, relationship). Raises InvalidType, InvalidInput."""
-    if filters is None:
-        filters = {}
-    if not isinstance(filters, Mapping):
-        raise InvalidType(f"filters must be a dict, not {type(filters).__name__}")
-    known = (*ids, "relationship")
-    unknown = [name for name in filters if name not in known]
-    if unknown:
-        raise InvalidInput(f"filters has {unknown[0]!r}; this version filters by {', '.join(known)}")
-    merged = {name: filters.get(name) if value is None else value for name, value in ids.items()}
-    return merged, checked_id("filters['relationship']", filters.get("relationship"))

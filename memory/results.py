@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -107,8 +107,10 @@ def item_results(body: MemoriesDecided, items: int) -> list[Result]:
     return results
 
 
-def memory_result(row: MemoryRow, score: float | None = None) -> Result:
-    """One memory as get, get_all and search return it."""
+def memory_result(
+    row: MemoryRow, score: float | None = None, parts: Mapping[str, float] | None = None
+) -> Result:
+    """One memory as get, get_all and search return it; `parts` of its score where it is to be explained."""
     result: Result = {
         "id": row.memory_id,
         "memory": row.text,
@@ -124,6 +126,8 @@ def memory_result(row: MemoryRow, score: float | None = None) -> Result:
     result |= {name: value for name, value in zip(_SCOPE, row.scope.ids(), strict=True) if value is not None}
     if score is not None:
         result["score"] = round(score, 6)
+    if parts is not None:
+        result["score_details"] = {name: round(part, 6) for name, part in parts.items()}
     return result
 
 

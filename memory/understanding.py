@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from memfold.memory.errors import ModelUnavailable
 from memfold.memory.facts import Candidate, Decision, FoundFact, FoundRelation, Similar, Utterances
+from memfold.memory.framing import embedded
 from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor, Vectors
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
@@ -61,7 +62,7 @@ def spoken(scope: Scope, message: Message) -> Scope:
 
 async def vectors_of(texts: Sequence[str], models: Models) -> list[bytes]:
     """float16, little-endian. Raises ModelUnavailable."""
-    rows = await models.embedder.embed(texts)
+    rows = await models.embedder.embed([embedded(text) for text in texts])
     return [row.tobytes() for row in rows.astype("<f2")]
 
 
@@ -70,7 +71,7 @@ async def understand(
 ) -> Understood:
     """Ask the models; `calls` collects what they were asked even when a later one fails. Raises ModelUnavailable."""
     facts = await _facts(question, models, calls)
-    rows = await models.embedder.embed([fact.text for fact in facts])
+    rows = await models.embedder.embed([embedded(fact.text) for fact in facts])
     vectors = {fact.text: row.tobytes() for fact, row in zip(facts, rows.astype("<f2"), strict=True)}
     near = state.nearest(rows, question.scope, SHOWN, question.hidden)
     candidates = [

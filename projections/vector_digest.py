@@ -1,6 +1,6 @@
 """The digest of a vector shard: SHA-256 over its version rows by row_id (compared as UTF-8 bytes), column by column.
 
-    "memfold vector 2\\n", u64 dimensions, u64 rows, then for each column of `COLUMNS` but `evt_offset`:
+    "memfold vector 3\\n", u64 dimensions, u64 rows, then for each column of `COLUMNS` but `evt_offset` and `added_offset`:
     its name and "\\n"; one byte a row, 1 for a value and 0 for null; then the values, of null ones zeros:
       text       u32 bytes of each row, then all rows' UTF-8 one after the other
       numbers    i64 each; times as microseconds since 1970, booleans as 0 and 1
@@ -22,13 +22,13 @@ from memfold.projections.vector_rows import COLUMNS, vectors_of
 from memfold.projections.vector_table import VectorTable
 
 _HEAVY = ["vector"]
-_LIGHT = [name for name in COLUMNS if name not in ("vector", "evt_offset")]
+_LIGHT = [name for name in COLUMNS if name not in ("vector", "evt_offset", "added_offset")]
 
 
 def digest(table: VectorTable) -> str:
     """Hexadecimal. Reads the whole shard into memory, the vectors apart from the rest."""
     light = table.columns(_LIGHT)
-    sha = sha256(b"memfold vector 2\n" + _u64(table.dimensions) + _u64(light.num_rows))
+    sha = sha256(b"memfold vector 3\n" + _u64(table.dimensions) + _u64(light.num_rows))
     for columns in (light, table.columns(_HEAVY)):
         for name in columns.column_names:
             sha.update(name.encode() + b"\n")

@@ -79,8 +79,8 @@ class _State:
     def apply(self, event: Event) -> None:
         for clear in event.body.clears:
             self._clear(clear, event)
-        for done in event.body.operations:
-            self._operate(done, event)
+        for ordinal, done in enumerate(event.body.operations):
+            self._operate(done, event, ordinal)
         if event.body.relations:
             self._relate(event.body.relations, event)
 
@@ -91,16 +91,16 @@ class _State:
             if mine or (clear.whole_tenant and row.tenant == event.envelope.tenant):
                 self._close(row, event)
 
-    def _operate(self, done: Operation, event: Event) -> None:
+    def _operate(self, done: Operation, event: Event, ordinal: int) -> None:
         if done.op == "ADD":
             if done.memory_id not in self._seen:
-                self._put(done, event, None)
+                self._put(done, event, None, ordinal)
         elif done.op in _WRITES:
             row = self._current.get(done.memory_id)
             if row is not None and _belongs(row, event.envelope):
                 self._close(row, event)
                 if done.op == "UPDATE":
-                    self._put(done, event, row)
+                    self._put(done, event, row, ordinal)
 
     def _close(self, row: Row, event: Event) -> None:
         row.valid_to = max(micros(event.recorded_at), row.valid_from)
@@ -108,7 +108,7 @@ class _State:
         self.changed[row.row_id] = row
         del self._current[row.memory_id]
 
-    def _put(self, done: Operation, event: Event, before: Row | None) -> None:
+    def _put(self, done: Operation, event: Event, before: Row | None, ordinal: int) -> None:
         recorded_at = micros(event.recorded_at)
         said_at = None if done.said_at is None else micros(done.said_at)
         updated_at = recorded_at if said_at is None else said_at
@@ -139,6 +139,8 @@ class _State:
             said=done.said,
             said_count=done.said_count,
             when=done.when,
+            added_offset=event.offset if before is None else before.added_offset,
+            ordinal=ordinal if before is None else before.ordinal,
             vector=done.vector,
         )
         self._seen.add(row.memory_id)

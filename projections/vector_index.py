@@ -15,8 +15,11 @@ from lancedb.query import ColumnOrdering
 from lancedb.table import AsyncTable
 
 from memfold.memory.errors import InvalidInput
+from memfold.memory.filters import All, Filter
+from memfold.memory.matching import matches
 from memfold.memory.ports import Hit, MemoryRow, Vectors
 from memfold.projections.generations import Generations
+from memfold.projections.vector_conditions import compiled
 from memfold.projections.vector_filter import CURRENT, equal, every, inside, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
@@ -27,8 +30,8 @@ from memfold.schemas.records import RelationChange, Scope
 
 _OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
 _TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
-_FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
-_FIELDS += ["role", "metadata", "relations", *_TIMES, "kind", "pending", "said", "said_count", "when"]
+FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
+FIELDS += ["role", "metadata", "relations", *_TIMES, "kind", "pending", "said", "said_count", "when", "added_offset", "ordinal"]
 _relations = msgspec.json.Decoder(list[RelationChange])
 Query = Callable[[AsyncTable], Awaitable[pa.Table | None]]
 
@@ -37,14 +40,20 @@ class LanceMemoryIndex:
     """A `MemoryIndex` over LanceDB tables, in any process, for one event loop. Raises ShardDamaged, ShardRefused."""
 
     def __init__(self, generations: Generations, partitions: int) -> None:
-        self._tables = ServedTables(generations)
+        self.tables = ServedTables(generations)
         self._partitions = partitions
         self._seen: dict[int, tuple[AsyncTable, int, int]] = {}
 
     async def search(
-        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        vector: Vectors,
+        limit: int,
+        only: Filter | None = None,
     ) -> list[Hit]:
-        """The nearest current rows inside the scope, exact, best first; rows without a vector are not found.
+        """The nearest current rows inside the scope that pass `only`, exact, best first; rows without a vector are not found.
 
         `vector`: shape (dimensions,). Raises InvalidInput for NaN, infinity or a zero vector, which have no direction.
         """
@@ -52,30 +61,42 @@ class LanceMemoryIndex:
             raise InvalidInput(
                 f"a vector of shape {vector.shape} that is not one finite, non-zero row cannot be searched for"
             )
-        condition = _current(tenant, subject, scope)
+        conditions, rest = compiled(only or All())
+        condition = every(_current(tenant, subject, scope), *conditions)
 
         async def nearest(table: AsyncTable) -> pa.Table:
             query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
-            return await query.where(condition).limit(limit).select([*_FIELDS, "_distance"]).to_arrow()
+            # What LanceDB cannot tell is asked of every row before the best are taken.
+            most = limit if rest is None else max(1, await table.count_rows(condition))
+            return await query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"]).to_arrow()
 
         hits = [
             Hit(row, 1 - distance)
             for found in await self._of(tenant, subject, nearest)
-            for row, distance in zip(_rows(found), found["_distance"].to_pylist(), strict=True)
+            for row, distance in zip(memory_rows(found), found["_distance"].to_pylist(), strict=True)
+            if rest is None or matches(rest, row)
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.row.memory_id))[:limit]
 
     async def current(
-        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+        self,
+        tenant: str,
+        subject: str | None,
+        scope: Scope,
+        limit: int | None,
+        only: Filter | None = None,
     ) -> list[MemoryRow]:
-        """Current rows inside the scope with their vectors, oldest first (`created_at`, then `memory_id`)."""
-        condition = _current(tenant, subject, scope)
+        """Current rows inside the scope that pass `only`, with their vectors, oldest first (`created_at`, then `memory_id`)."""
+        conditions, rest = compiled(only or All())
+        condition = every(_current(tenant, subject, scope), *conditions)
 
         async def oldest(table: AsyncTable) -> pa.Table:
-            query = table.query().where(condition).select([*_FIELDS, "vector"])
-            return await (query if limit is None else query.order_by(_OLDEST_FIRST).limit(limit)).to_arrow()
+            query = table.query().where(condition).select([*FIELDS, "vector"])
+            whole = limit is None or rest is not None
+            return await (query if whole else query.order_by(_OLDEST_FIRST).limit(limit)).to_arrow()
 
-        rows = [row for found in await self._of(tenant, subject, oldest) for row in _rows(found)]
+        rows = [row for found in await self._of(tenant, subject, oldest) for row in memory_rows(found)]
+        rows = [row for row in rows if rest is None or matches(rest, row)]
         return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
 
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
@@ -85,9 +106,9 @@ class LanceMemoryIndex:
         condition = every(one_of("memory_id", dict.fromkeys(memory_ids)), equal("tenant", tenant), CURRENT)
 
         async def asked(table: AsyncTable) -> pa.Table:
-            return await table.query().where(condition).select([*_FIELDS, "vector"]).to_arrow()
+            return await table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
 
-        rows = {row.memory_id: row for found in await self._of(tenant, None, asked) for row in _rows(found)}
+        rows = {row.memory_id: row for found in await self._of(tenant, None, asked) for row in memory_rows(found)}
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
 
     async def pending(self, tenant: str) -> dict[str, int]:
@@ -111,17 +132,17 @@ class LanceMemoryIndex:
                 self._seen[partition] = seen = (table, version, max(found["evt_offset"].to_pylist()))
             return seen[2]
 
-        return await self._tables.ask(partition, reached, -1)
+        return await self.tables.ask(partition, reached, -1)
 
     async def close(self) -> None:
-        self._tables.close()
+        self.tables.close()
 
     async def _of(self, tenant: str, subject: str | None, query: Query) -> list[pa.Table]:
         """What a query finds in the subject's partition, or in all of them."""
         some = range(self._partitions)
         if subject is not None:
             some = range(home := partition_of(tenant, subject, self._partitions), home + 1)
-        found = await asyncio.gather(*(self._tables.ask(partition, query, None) for partition in some))
+        found = await asyncio.gather(*(self.tables.ask(partition, query, None) for partition in some))
         return [table for table in found if table is not None]
 
 
@@ -130,8 +151,9 @@ def _current(tenant: str, subject: str | None, scope: Scope) -> str:
     return every(*of_subject, equal("tenant", tenant), *inside(scope), CURRENT)
 
 
-def _rows(found: pa.Table) -> list[MemoryRow]:
-    columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in _FIELDS if name not in _TIMES}
+def memory_rows(found: pa.Table) -> list[MemoryRow]:
+    """The rows of a query that selected FIELDS, with their vectors if it selected those."""
+    columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in FIELDS if name not in _TIMES}
     for name in _TIMES:
         columns[name] = [_moment(micros) for micros in found[name].cast(pa.int64()).to_pylist()]
     columns["relations"] = [_relations.decode(text) if text != "[]" else [] for text in columns["relations"]]

@@ -43,6 +43,8 @@ _TYPES: dict[str, pa.DataType] = {
     "said": pa.string(),
     "said_count": pa.int32(),
     "when": pa.string(),
+    "added_offset": pa.int64(),
+    "ordinal": pa.int32(),
 }
 COLUMNS = [*_TYPES, "vector"]
 
@@ -74,6 +76,8 @@ class Row(Struct, gc=False):
     said: str
     said_count: int
     when: str
+    added_offset: int
+    ordinal: int
     vector: bytes | None
 
 

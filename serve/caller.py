@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from memfold.audit.history import DuckDBHistory
+from memfold.memory.corpora import Corpora
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
@@ -54,7 +55,15 @@ class Caller:
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
-                Recalling(settings.tenant, parts.index, views, parts.keys, embedder),
+                Recalling(
+                    settings.tenant,
+                    parts.index,
+                    Corpora(settings.tenant, parts.feed),
+                    views,
+                    parts.keys,
+                    embedder,
+                    settings.weights,
+                ),
                 history,
                 views,
                 opening.pop_all(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from memfold.memory.errors import BrokerUnreachable
 from memfold.projections.generations import Generations
+from memfold.projections.vector_feed import LanceMemoryFeed
 from memfold.projections.vector_index import LanceMemoryIndex
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
@@ -28,6 +29,7 @@ class Parts:
     vectors: Generations
     graphs: Generations
     index: LanceMemoryIndex
+    feed: LanceMemoryFeed
 
     @classmethod
     def open(cls, settings: Settings, bootstrap_servers: str | None) -> Parts:
@@ -46,7 +48,8 @@ class Parts:
         projections = home / "projections"
         vectors, graphs = Generations(projections, "vector"), Generations(projections, "graph")
         index = LanceMemoryIndex(vectors, partitions)
-        return cls(settings, connection, partitions, keys, reader, vectors, graphs, index)
+        feed = LanceMemoryFeed(index.tables, partitions)
+        return cls(settings, connection, partitions, keys, reader, vectors, graphs, index, feed)
 
     async def close(self) -> None:
         await self.index.close()

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.memory.errors import InvalidInput
+from memfold.memory.weights import Weights
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.streams.connection import Connection
 from memfold.streams.topics import TopicPlan
@@ -52,6 +53,9 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Seconds that a write waits to be decided and seen."
     )
     models: ModelSettings = Field(default_factory=ModelSettings)
+    weights: Weights = Field(
+        default_factory=Weights, description="How much each part of a search's score counts."
+    )
 
     @property
     def folder(self) -> Path:

@@ -45,22 +45,24 @@ ROW = Row(
     said="5a1d",
     said_count=2,
     when="2026-11",
+    added_offset=5,
+    ordinal=1,
     vector=unit_vector(1),
 )
 
 
 def by_definition(rows: list[Row]) -> str:
     rows = sorted(rows, key=lambda row: row.row_id.encode())
-    out = b"memfold vector 2\n" + struct.pack("<QQ", DIMENSIONS, len(rows))
+    out = b"memfold vector 3\n" + struct.pack("<QQ", DIMENSIONS, len(rows))
     for name in Row.__struct_fields__:
-        if name == "evt_offset":
+        if name in ("evt_offset", "added_offset"):
             continue
         values: list[Any] = [getattr(row, name) for row in rows]
         out += name.encode() + b"\n" + bytes(value is not None for value in values)
         if name == "vector":
             out += b"".join(value or bytes(2 * DIMENSIONS) for value in values)
         elif (
-            name in ("version", "pending", "said_count") or name.endswith("_at") or name.startswith("valid_")
+            name in ("version", "pending", "said_count", "ordinal") or name.endswith("_at") or name.startswith("valid_")
         ):
             out += b"".join(struct.pack("<q", value or 0) for value in values)
         else:
