@@ -88,7 +88,7 @@ async def search(settings: Settings) -> list[Row]:
             for number in range(SEARCHES):
                 started = time.perf_counter()
                 found = await memory.search(
-                    sentence(number * 7), user_id=f"user-{number % 100}", limit=10, threshold=-1
+                    sentence(number * 7), user_id=f"user-{number % 100}", limit=10, threshold=0
                 )
                 taken.append(time.perf_counter() - started)
                 assert len(found["results"]) == 10

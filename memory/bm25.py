@@ -27,7 +27,9 @@ class Vocabulary(dict[str, int]):
 class BM25:
     """Of documents given as arrays of term numbers below `terms`."""
 
-    def __init__(self, documents: Sequence[NDArray[np.int64]], terms: int, k1: float = K1, b: float = B) -> None:
+    def __init__(
+        self, documents: Sequence[NDArray[np.int64]], terms: int, k1: float = K1, b: float = B
+    ) -> None:
         self._count = count = len(documents)
         lengths = np.array([len(document) for document in documents], dtype=np.int64)
         flat = np.concatenate([*documents, np.zeros(0, np.int64)])
@@ -35,7 +37,7 @@ class BM25:
         term, self._documents = np.divmod(keys, max(count, 1))
         self._starts = np.searchsorted(term, np.arange(terms + 1))
         holding = np.diff(self._starts)
-        self._idf = np.log1p((count - holding + 0.5) / (holding + 0.5))
+        self._idf: NDArray[np.float64] = np.log1p((count - holding + 0.5) / (holding + 0.5))
         self._unknown = float(np.log1p((count + 0.5) / 0.5))
         norm = k1 * (1 - b + b * lengths / max(lengths.mean(), 1e-9)) if count else lengths
         impact = self._idf[term] * repeats * (k1 + 1) / (repeats + norm[self._documents])

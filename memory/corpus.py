@@ -195,7 +195,7 @@ def _ranks(moments: Sequence[datetime]) -> NDArray[np.float32]:
     ranks = np.empty(len(moments), dtype=np.float32)
     order = np.argsort(np.array([moment.timestamp() for moment in moments]), kind="stable")
     ranks[order] = np.arange(1, len(moments) + 1)
-    return ranks / max(len(moments), 1)
+    return ranks / np.float32(max(len(moments), 1))
 
 
 def _spans(told: Told) -> list[Span]:

@@ -9,12 +9,29 @@ from datetime import date, timedelta
 
 NEAR = timedelta(days=3)
 """What happened on a day is often told a day or two later."""
-_MONTHS = ("january february march april may june july august september october november december").split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = "|".join(_MONTHS)
 # "may" and "march" are verbs as well: in small letters they need a word before them that only a time has.
-_VERBS = re.compile(r"(?<!in )(?<!of )(?<!since )(?<!last )(?<!until )(?<!by )(?<!\d )\b(?:may|march)\b(?! \d)")
+_VERBS = re.compile(
+    r"(?<!in )(?<!of )(?<!since )(?<!last )(?<!until )(?<!by )(?<!\d )\b(?:may|march)\b(?! \d)"
+)
 _ISO = re.compile(r"\b(\d{4})-(\d\d)(?:-(\d\d))?\b")
-_DAY = re.compile(rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})|(?:{_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b)")
+_DAY = re.compile(
+    rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})|(?:{_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b)"
+)
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _AGO = re.compile(r"\b(\d+|an?|one|two|three|four|five|six) (day|week|month|year)s? ago\b")
 _LAST = re.compile(r"\b(last|past|this) (week|month|year)\b")

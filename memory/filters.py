@@ -22,7 +22,19 @@ from memfold.memory.scopes import checked_id
 
 IDS = ("user_id", "agent_id", "run_id", "actor_id")
 TIMES = ("created_at", "updated_at")
-FIELDS = (*IDS, *TIMES, "id", "memory", "role", "kind", "version", "pending", "relationship", "entity", "entity_type")
+FIELDS = (
+    *IDS,
+    *TIMES,
+    "id",
+    "memory",
+    "role",
+    "kind",
+    "version",
+    "pending",
+    "relationship",
+    "entity",
+    "entity_type",
+)
 OPERATORS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "icontains")
 ORDERED = ("gt", "gte", "lt", "lte")
 ANYTHING = "*"
@@ -31,7 +43,7 @@ _WORDS = ("AND", "OR", "NOT")
 _TENANT = ("tenant", "tenant_id", "org_id")
 
 
-class Test(Struct, frozen=True, tag=True):
+class Condition(Struct, frozen=True, tag=True):
     """One field against one value. `field` is one of FIELDS, or "metadata." and a path. `there`: whether there is a value at all."""
 
     field: str
@@ -51,12 +63,14 @@ class Not(Struct, frozen=True, tag=True):
     part: Filter
 
 
-Filter = Test | All | Either | Not
+Filter = Condition | All | Either | Not
 
 
 def parsed(filters: object, ids: Mapping[str, object]) -> Filter:
     """The filters and the ids that were passed as arguments, as one tree. Raises InvalidInput, InvalidType."""
-    given = [Test(name, "eq", checked_id(name, value)) for name, value in ids.items() if value is not None]
+    given = [
+        Condition(name, "eq", checked_id(name, value)) for name, value in ids.items() if value is not None
+    ]
     return All((*given, *([] if filters is None else [_all(filters, "filters", 0)])))
 
 
@@ -69,10 +83,10 @@ def conjuncts(tree: Filter) -> Iterator[Filter]:
         yield tree
 
 
-def tests(tree: Filter) -> Iterator[Test]:
+def tests(tree: Filter) -> Iterator[Condition]:
     """Every test, wherever it stands."""
     match tree:
-        case Test():
+        case Condition():
             yield tree
         case Not(part):
             yield from tests(part)
@@ -106,7 +120,9 @@ def _part(name: object, value: object, where: str, depth: int) -> Filter:
         if not isinstance(value, Mapping):
             raise InvalidType(f"{inside} must be a dict of metadata fields, not {type(value).__name__}")
         return All(tuple(_field(f"metadata.{key}", one, inside) for key, one in value.items()))
-    return _field(name if name in FIELDS or name.startswith("metadata.") else f"metadata.{name}", value, inside)
+    return _field(
+        name if name in FIELDS or name.startswith("metadata.") else f"metadata.{name}", value, inside
+    )
 
 
 def _combined(word: str, value: object, where: str, depth: int) -> Filter:
@@ -137,17 +153,17 @@ def _field(field: str, value: object, where: str) -> Filter:
     return _test(field, "in" if isinstance(value, list | tuple) else "eq", value, where)
 
 
-def _test(field: str, operator: str, value: object, where: str) -> Test:
+def _test(field: str, operator: str, value: object, where: str) -> Condition:
     if operator in ("in", "nin"):
         if not isinstance(value, list | tuple | set | frozenset):
             raise InvalidType(f"{where}: {operator} wants a list, not {type(value).__name__}")
-        return Test(field, operator, tuple(_value(field, one, where) for one in value))
+        return Condition(field, operator, tuple(_value(field, one, where) for one in value))
     checked = _value(field, value, where)
     if operator in ORDERED and (checked is None or isinstance(checked, bool | list | dict)):
         raise InvalidType(f"{where}: {operator} compares numbers, texts and times, not {value!r:.80}")
     if operator in ("contains", "icontains") and operator == "icontains" and not isinstance(checked, str):
         raise InvalidType(f"{where}: {operator} looks for a text, not {value!r:.80}")
-    return Test(field, operator, checked)
+    return Condition(field, operator, checked)
 
 
 def _value(field: str, value: object, where: str) -> Any:
@@ -159,7 +175,9 @@ def _value(field: str, value: object, where: str) -> Any:
     if field in TIMES:
         return checked_time(value)
     if isinstance(value, datetime):
-        raise InvalidType(f"{where} is a datetime; metadata holds JSON: pass the text or the number that was stored")
+        raise InvalidType(
+            f"{where} is a datetime; metadata holds JSON: pass the text or the number that was stored"
+        )
     return _json(value, where)
 
 

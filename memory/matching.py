@@ -18,7 +18,7 @@ from operator import ge, gt, le, lt
 from typing import Any
 
 from memfold.memory.entities import entity_key
-from memfold.memory.filters import All, Either, Filter, Not, Test
+from memfold.memory.filters import All, Condition, Either, Filter, Not
 from memfold.memory.ports import MemoryRow
 from memfold.schemas.records import RelationChange
 
@@ -28,7 +28,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, 
 def matches(tree: Filter, row: MemoryRow) -> bool:
     """Whether a memory passes."""
     match tree:
-        case Test():
+        case Condition():
             return _passes(tree, row)
         case All(parts):
             return all(matches(part, row) for part in parts)
@@ -38,20 +38,20 @@ def matches(tree: Filter, row: MemoryRow) -> bool:
             return not matches(part, row)
 
 
-def _passes(test: Test, row: MemoryRow) -> bool:
+def _passes(test: Condition, row: MemoryRow) -> bool:
     match test.operator:
         case "ne":
-            return not _passes(Test(test.field, "eq", test.value), row)
+            return not _passes(Condition(test.field, "eq", test.value), row)
         case "nin":
-            return not _passes(Test(test.field, "in", test.value), row)
+            return not _passes(Condition(test.field, "in", test.value), row)
         case "in":
-            return any(_passes(Test(test.field, "eq", one), row) for one in test.value)
+            return any(_passes(Condition(test.field, "eq", one), row) for one in test.value)
         case "eq" if test.value is None:
             return all(value is None for value in values_of(test.field, row))
     return any(_holds(test, value) for value in values_of(test.field, row))
 
 
-def _holds(test: Test, value: Any) -> bool:
+def _holds(test: Condition, value: Any) -> bool:
     if test.operator == "eq":
         return _same(test.field, value, test.value)
     if test.operator == "contains":

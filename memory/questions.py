@@ -100,6 +100,8 @@ def _entities(asked: list[str], corpus: Corpus) -> set[str]:
     """The entities whose name, one to four words, stands in the text."""
     names = corpus.entities.names
     runs = (
-        tuple(asked[start : start + length]) for length in range(1, 5) for start in range(len(asked) - length + 1)
+        tuple(asked[start : start + length])
+        for length in range(1, 5)
+        for start in range(len(asked) - length + 1)
     )
     return {entity for run in runs if run in names for entity in names[run]}

@@ -22,6 +22,7 @@ from memfold.memory.questions import Question
 from memfold.memory.weights import Weights
 
 Part = NDArray[np.float32]
+_TWO = np.float32(2)
 _UNRELATED = ("substance", "recency")
 
 
@@ -37,14 +38,14 @@ class Ranked:
 def parts_of(question: Question, vector: Vectors, corpus: Corpus) -> dict[str, Part]:
     """Every part, one value for each memory of the corpus, by the names in `Weights`."""
     meaning = np.maximum(corpus.meaning(vector), 0)
-    own = (meaning + corpus.said.scores(*question.bare_terms)) / 2
+    own = (meaning + corpus.said.scores(*question.bare_terms)) / _TWO
     around = corpus.windows.scores(*question.bare_terms)
     talks = corpus.talks.scores(*question.bare_terms)
     count = len(corpus)
     return {
         "meaning": meaning,
         "words": corpus.whole.scores(*question.terms),
-        "nearby": (around + corpus.before(own)) / 2,
+        "nearby": (around + corpus.before(own)) / _TWO,
         "conversation": talks[corpus.conversations] if len(talks) > 1 else np.zeros(count, np.float32),
         "speaker": question.speaker(corpus),
         "graph": question.graph(corpus),

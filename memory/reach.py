@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from memfold.memory.errors import InvalidInput
-from memfold.memory.filters import IDS, Filter, Test, conjuncts, parsed, tests
+from memfold.memory.filters import IDS, Condition, Filter, conjuncts, parsed, tests
 from memfold.schemas.records import Scope
 
 _OWNERS = IDS[:3]
@@ -27,12 +27,15 @@ class Reach(Struct, frozen=True):
 
     def scope(self) -> Scope:
         """The ids that every match has, where there is one for all."""
-        return Scope(*(ids[0] if ids and len(ids) == 1 else None for ids in (self.users, self.agents, self.runs)))
+        return Scope(
+            *(ids[0] if ids and len(ids) == 1 else None for ids in (self.users, self.agents, self.runs))
+        )
 
     def only_scope(self) -> bool:
         """Whether the filter says no more than the scope does."""
         return all(
-            isinstance(part, Test) and part.field in _OWNERS and part.operator == "eq" for part in conjuncts(self.tree)
+            isinstance(part, Condition) and part.field in _OWNERS and part.operator == "eq"
+            for part in conjuncts(self.tree)
         )
 
 
@@ -55,10 +58,14 @@ def _every(tree: Filter, field: str) -> tuple[str, ...] | None:
     """The values that a field may have, if the filter says so for every match. Raises InvalidInput when none is left."""
     allowed: list[str] | None = None
     for part in conjuncts(tree):
-        if isinstance(part, Test) and part.field == field and part.operator in ("eq", "in"):
+        if isinstance(part, Condition) and part.field == field and part.operator in ("eq", "in"):
             values = part.value if part.operator == "in" else (part.value,)
             mine = [value for value in dict.fromkeys(values) if isinstance(value, str)]
-            allowed = mine if allowed is None or field == "relationship" else [v for v in allowed if v in mine]
+            allowed = (
+                mine if allowed is None or field == "relationship" else [v for v in allowed if v in mine]
+            )
     if allowed is not None and not allowed:
-        raise InvalidInput(f"no {field} can pass: the arguments and the filters, or two filters, exclude each other")
+        raise InvalidInput(
+            f"no {field} can pass: the arguments and the filters, or two filters, exclude each other"
+        )
     return None if allowed is None else tuple(allowed)

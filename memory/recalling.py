@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memfold.memory.corpora import Corpora
 from memfold.memory.corpus import Corpus, corpus_of
 from memfold.memory.errors import InvalidInput, InvalidType
-from memfold.memory.filters import All, Test
+from memfold.memory.filters import All, Condition
 from memfold.memory.framing import embedded
 from memfold.memory.matching import matches
 from memfold.memory.ports import (
@@ -101,7 +101,7 @@ class Recalling:
         where = (self.tenant, _only(within), reach.scope())
         near = await self.index.search(*where, vector, CANDIDATES, reach.tree)
         # Without a vector they are near to nothing; those that failed for good are few, and a retry gives them one.
-        waiting = All((reach.tree, Test("pending", "eq", True)))
+        waiting = All((reach.tree, Condition("pending", "eq", True)))
         bare = [row for row in await self.index.current(*where, CANDIDATES, waiting) if not row.vector]
         return corpus_of([*(hit.row for hit in near), *bare], {})
 

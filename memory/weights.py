@@ -27,10 +27,14 @@ class Weights(BaseModel):
     conversation: float = Field(default=0.55, ge=0, description="BM25 in the whole conversation.")
     speaker: float = Field(default=0.6, ge=0, description="The question names who said it.")
     graph: float = Field(
-        default=0.5, ge=0, description="Evidence of a relation of what the question names; half over one more relation."
+        default=0.5,
+        ge=0,
+        description="Evidence of a relation of what the question names; half over one more relation.",
     )
     time: float = Field(default=0.7, ge=0, description="It was said, or happened, when the question says.")
     substance: float = Field(
-        default=0.45, ge=0, description="How much it says: a greeting or a question back is seldom the answer."
+        default=0.45,
+        ge=0,
+        description="How much it says: a greeting or a question back is seldom the answer.",
     )
     recency: float = Field(default=0.02, ge=0, description="The newest first where all else is equal.")

@@ -7,16 +7,19 @@ import unicodedata
 from functools import lru_cache
 from threading import Lock
 
-import Stemmer
+import Stemmer  # type: ignore[import-not-found]
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _STOP = frozenset(
-    """
-    a an the and or but if then of to in on at by for with from as is are was were be been being am do does did done have has had
-    having i you he she it we they me him her us them my your his its our their this that these those what which who whom when
-    where why how would could should will shall can may might must not no so too very just about into over after before than
-    there here also don doesn didn isn aren wasn weren won ve ll re
-    """.split()
+    re.findall(
+        r"\w+",
+        """
+        a an the and or but if then of to in on at by for with from as is are was were be been being am do does did done have has
+        had having i you he she it we they me him her us them my your his its our their this that these those what which who whom
+        when where why how would could should will shall can may might must not no so too very just about into over after before
+        than there here also don doesn didn isn aren wasn weren won ve ll re
+        """,
+    )
 )
 _stemmer, _stemming = Stemmer.Stemmer("english"), Lock()
 

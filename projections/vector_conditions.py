@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from memfold.memory.filters import All, Either, Filter, Not, Test, conjuncts
+from memfold.memory.filters import All, Condition, Either, Filter, Not, conjuncts
 from memfold.projections.vector_filter import literal
 from memfold.projections.vector_fold import micros
 
@@ -50,7 +50,7 @@ def _condition(tree: Filter, depth: int) -> str | None:
     if depth > DEEPEST:
         return None
     match tree:
-        case Test():
+        case Condition():
             return _test(tree)
         case Not(part):
             inner = _condition(part, depth + 1)
@@ -69,7 +69,7 @@ def _joined(word: str, empty: str, parts: Iterable[Filter], depth: int) -> str |
     return f"({word.join(known)})" if known else empty
 
 
-def _test(test: Test) -> str | None:
+def _test(test: Condition) -> str | None:
     match test.operator:
         case "ne":
             equal = _equal(test.field, test.value)
@@ -77,7 +77,7 @@ def _test(test: Test) -> str | None:
         case "eq":
             return _equal(test.field, test.value)
         case "in" | "nin":
-            found = _joined(" OR ", _NEVER, [Test(test.field, "eq", one) for one in test.value], 0)
+            found = _joined(" OR ", _NEVER, [Condition(test.field, "eq", one) for one in test.value], 0)
             return found if found is None or test.operator == "in" else f"(NOT {found})"
         case "contains" if test.field in _TEXTS and test.value and isinstance(test.value, str):
             column = _TEXTS[test.field]

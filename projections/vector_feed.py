@@ -46,7 +46,10 @@ class LanceMemoryFeed:
         partitions = self._of(tenant, within)
         found = await asyncio.gather(*(self._ask(tenant, within, p, marks.get(p), most) for p in partitions))
         new = {partition: one.mark for partition, one in zip(partitions, found, strict=True) if one}
-        if any(partition in marks and new.get(partition, (None,))[0] is not mark.table for partition, mark in marks.items()):
+        if any(
+            partition in marks and new.get(partition, (None,))[0] is not mark.table
+            for partition, mark in marks.items()
+        ):
             # Another generation is served: what was seen of the old one tells nothing about the new one.
             return await self.changes(tenant, within, None, most)
         rows = [one.rows for one in found if one and one.rows is not None]
@@ -82,7 +85,11 @@ class LanceMemoryFeed:
 
 
 def _inside(tenant: str, within: Within) -> Iterable[str]:
-    for column, values in (("subject", within.subjects), ("agent_id", within.agents), ("run_id", within.runs)):
+    for column, values in (
+        ("subject", within.subjects),
+        ("agent_id", within.agents),
+        ("run_id", within.runs),
+    ):
         if values is not None:
             yield one_of(column, values)
     yield equal("tenant", tenant)

@@ -31,7 +31,19 @@ from memfold.schemas.records import RelationChange, Scope
 _OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
 _TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
 FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
-FIELDS += ["role", "metadata", "relations", *_TIMES, "kind", "pending", "said", "said_count", "when", "added_offset", "ordinal"]
+FIELDS += [
+    "role",
+    "metadata",
+    "relations",
+    *_TIMES,
+    "kind",
+    "pending",
+    "said",
+    "said_count",
+    "when",
+    "added_offset",
+    "ordinal",
+]
 _relations = msgspec.json.Decoder(list[RelationChange])
 Query = Callable[[AsyncTable], Awaitable[pa.Table | None]]
 
@@ -68,7 +80,9 @@ class LanceMemoryIndex:
             query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
             # What LanceDB cannot tell is asked of every row before the best are taken.
             most = limit if rest is None else max(1, await table.count_rows(condition))
-            return await query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"]).to_arrow()
+            return (
+                await query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"]).to_arrow()
+            )
 
         hits = [
             Hit(row, 1 - distance)
@@ -92,8 +106,9 @@ class LanceMemoryIndex:
 
         async def oldest(table: AsyncTable) -> pa.Table:
             query = table.query().where(condition).select([*FIELDS, "vector"])
-            whole = limit is None or rest is not None
-            return await (query if whole else query.order_by(_OLDEST_FIRST).limit(limit)).to_arrow()
+            if limit is not None and rest is None:
+                query = query.order_by(_OLDEST_FIRST).limit(limit)
+            return await query.to_arrow()
 
         rows = [row for found in await self._of(tenant, subject, oldest) for row in memory_rows(found)]
         rows = [row for row in rows if rest is None or matches(rest, row)]
@@ -108,7 +123,9 @@ class LanceMemoryIndex:
         async def asked(table: AsyncTable) -> pa.Table:
             return await table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
 
-        rows = {row.memory_id: row for found in await self._of(tenant, None, asked) for row in memory_rows(found)}
+        rows = {
+            row.memory_id: row for found in await self._of(tenant, None, asked) for row in memory_rows(found)
+        }
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
 
     async def pending(self, tenant: str) -> dict[str, int]:

@@ -24,7 +24,7 @@ class ServedTables:
     """Follows the served pointer without being told. For one event loop."""
 
     def __init__(self, generations: Generations) -> None:
-        self._generations = generations
+        self.generations = generations
         self._session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
         self._tables: dict[int, AsyncTable] = {}
         self._pointer: Pointer | None = None
@@ -35,18 +35,18 @@ class ServedTables:
     ) -> Answer:
         """What `query` finds in a partition; `nothing` where nothing was written yet. Raises ShardDamaged, ShardRefused."""
         while True:
-            pointer = self._generations.pointer()
+            pointer = self.generations.pointer()
             if pointer != self._pointer:
                 self.close()
-                self._generation, self._pointer = self._generations.served(), pointer
-            path = self._generations.shard_path(self._generation, partition)
+                self._generation, self._pointer = self.generations.served(), pointer
+            path = self.generations.shard_path(self._generation, partition)
             try:
                 with lance_errors(path):
                     table = await self._table(partition, path)
                     return nothing if table is None else await query(table)
             except ShardDamaged:
                 # A generation that is no longer served may be removed while it is read.
-                if self._generations.pointer() == pointer:
+                if self.generations.pointer() == pointer:
                     raise
 
     async def _table(self, partition: int, path: Path) -> AsyncTable | None:

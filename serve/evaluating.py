@@ -83,7 +83,11 @@ class Measured:
         chosen = [
             scores for kind, whose, scores in self.rows if category in (None, kind) and scope in (None, whose)
         ]
-        return {name: sum(scores[name] for scores in chosen) / len(chosen) for name in chosen[0]} if chosen else {}
+        return (
+            {name: sum(scores[name] for scores in chosen) / len(chosen) for name in chosen[0]}
+            if chosen
+            else {}
+        )
 
     def categories(self) -> list[str]:
         return sorted({category for category, _, _ in self.rows})
@@ -116,10 +120,8 @@ def material_from(path: Path) -> Material:
     return found
 
 
-async def measure(
-    material: Material, embedder: Embedder, weights: Weights, extra: Mapping[str, Any] | None = None
-) -> Measured:
-    """Add every memory as it is, ask every question, score what comes back. `extra`: more arguments of a search."""
+async def measure(material: Material, embedder: Embedder, weights: Weights) -> Measured:
+    """Add every memory as it is, ask every question, score what comes back."""
     with (
         TemporaryDirectory(prefix="memfold-eval-") as folder,
         closing(_Room(Path(folder), embedder, weights)) as room,
@@ -128,7 +130,8 @@ async def measure(
         for scope in dict.fromkeys(memory.scope for memory in material.memories):
             await room.add(scope, [memory for memory in material.memories if memory.scope == scope])
         adding = time.perf_counter() - began
-        rows, latency = [], []
+        rows: list[tuple[str, str, Mapping[str, float]]] = []
+        latency: list[float] = []
         for asked in material.questions:
             began = time.perf_counter()
             ranked = await room.search(asked.scope, asked.question, max(CUTS))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from memfold.memory.errors import InvalidInput, InvalidType
 from memfold.memory.messages import MAX_TEXT, checked_item, checked_metadata, checked_time
-from memfold.memory.recalling import checked_filters, checked_limit, checked_threshold
+from memfold.memory.recalling import checked_limit, checked_threshold
 from memfold.memory.scopes import checked_scope, owner_of
 from memfold.memory.writing import PACK_ITEMS, checked_memory_id, pack
 from memfold.schemas.records import Item, Message, Scope
@@ -95,26 +95,13 @@ def test_a_limit_of_the_wrong_type(bad: Any) -> None:
         checked_limit(bad)
 
 
-def test_a_threshold_that_no_cosine_has() -> None:
-    with pytest.raises(InvalidInput, match="between -1 and 1"):
-        checked_threshold(float("nan"))
+def test_a_threshold_is_a_score() -> None:
+    assert checked_threshold(None) == 0
+    for bad in (float("nan"), -0.1, 1.1):
+        with pytest.raises(InvalidInput, match="between 0 and 1"):
+            checked_threshold(bad)
     with pytest.raises(InvalidType):
         checked_threshold("high")
-
-
-@pytest.mark.parametrize("bad", ["text", 7, ["user_id"]])
-def test_filters_of_the_wrong_type(bad: Any) -> None:
-    with pytest.raises(InvalidType, match="filters must be a dict"):
-        checked_filters(bad, {"user_id": None})
-
-
-def test_filters_hold_ids_and_a_relationship_and_refuse_what_they_do_not_know() -> None:
-    assert checked_filters({"user_id": "alex", "relationship": "KNOWS"}, {"user_id": None}) == (
-        {"user_id": "alex"},
-        "KNOWS",
-    )
-    with pytest.raises(InvalidInput, match="colour"):
-        checked_filters({"colour": "red"}, {"user_id": "alex"})
 
 
 @pytest.mark.parametrize("bad", ["../../x", "7", "", "nonsense"])

@@ -62,7 +62,9 @@ def by_definition(rows: list[Row]) -> str:
         if name == "vector":
             out += b"".join(value or bytes(2 * DIMENSIONS) for value in values)
         elif (
-            name in ("version", "pending", "said_count", "ordinal") or name.endswith("_at") or name.startswith("valid_")
+            name in ("version", "pending", "said_count", "ordinal")
+            or name.endswith("_at")
+            or name.startswith("valid_")
         ):
             out += b"".join(struct.pack("<q", value or 0) for value in values)
         else:

@@ -127,7 +127,7 @@ def test_another_process_reads_while_this_one_writes(stack: Settings) -> None:
         "with Memory(home=sys.argv[1]) as memory:\n"
         "    last = 0\n"
         "    while last < 60:\n"
-        "        found = memory.search('fact', user_id=sys.argv[2], limit=100, threshold=-1)['results']\n"
+        "        found = memory.search('fact', user_id=sys.argv[2], limit=100, threshold=0)['results']\n"
         "        listed = memory.get_all(user_id=sys.argv[2], limit=1000)['results']\n"
         "        assert last <= len(listed), (last, len(listed))\n"
         "        last = len(listed)\n"

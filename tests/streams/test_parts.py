@@ -80,7 +80,7 @@ class Index:
         return self.at
 
     async def current(
-        self, tenant: str, subject: str | None, scope: Scope, limit: int | None
+        self, tenant: str, subject: str | None, scope: Scope, limit: int | None, only: object = None
     ) -> list[MemoryRow]:
         self.loads += 1
         now = datetime.now(UTC)
@@ -89,7 +89,7 @@ class Index:
         ]
 
     async def search(
-        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int
+        self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int, only: object = None
     ) -> list[Hit]:
         raise AssertionError("decide never searches")
 
