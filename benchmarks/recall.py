@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.table import Row, report
 from memfold.memory.weights import Weights
 from memfold.providers.presets import ModelSettings, embedder_from
-from memfold.serve.evaluating import Asked, Material, Measured, Remembered, measure
+from memfold.serve.evaluating import Measured, measure
+from memfold.serve.evaluation_file import Asked, Material, Remembered
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
 WANTED = {"offline": 0.80, "minilm": 0.82}

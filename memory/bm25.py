@@ -1,7 +1,7 @@
 """BM25 over documents that are in memory, as an inverted index in numpy arrays (Robertson & Zaragoza, 2009).
 
 An own one because it must be filtered before it is cut, and give an absolute score: libraries and Lance's full-text search give
-the best k of a whole index (docs/adr/0009 has the comparison).
+the best k of a whole index (docs/adr/0010 has the comparison).
 """
 
 from __future__ import annotations

@@ -25,6 +25,8 @@ PAUSE = timedelta(hours=4)
 """A longer one ends a conversation."""
 WINDOW_B = 0.6
 """Long documents of unequal length: BM25 has to be fairer to the short ones than among single memories."""
+ALONE = 0.25
+"""What neighbours count in a monologue: facts that were told in one go need not be about one thing."""
 LABELS = 0.5
 """From this share of texts on that begin with a repeated label, labels are speakers."""
 
@@ -73,6 +75,7 @@ class Corpus:
         self.windows = BM25(_windows(said, self.conversations), count, b=WINDOW_B)
         self.talks = BM25(_joined(said, self.conversations), count, b=WINDOW_B)
         self.substance = np.array([_substance(one) for one in self.told], dtype=np.float32)
+        self.exchange = _exchange(self.told, self.speaker_of, self.conversations)
         self.recency = _ranks([one.moment for one in self.told])
         self.entities = _Entities(self.rows)
         self._spans: list[list[Span]] | None = None
@@ -188,6 +191,16 @@ def _joined(said: Sequence[NDArray[np.int64]], conversations: NDArray[np.int64])
 def _substance(told: Told) -> float:
     length = min(1.0, float(np.log1p(len(told.terms))) / 4)
     return length * (0.7 if told.words.rstrip().endswith("?") else 1.0)
+
+
+def _exchange(
+    told: Sequence[Told], speakers: Sequence[int], conversations: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """How much what was told beside a memory says about it: all in an exchange between two, less in facts told in one go."""
+    voices: list[set[object]] = [set() for _ in range(int(conversations[-1]) + 1 if told else 0)]
+    for one, speaker, number in zip(told, speakers, conversations, strict=True):
+        voices[number].add(speaker if speaker >= 0 else one.row.role)
+    return np.array([1.0 if len(voices[number]) > 1 else ALONE for number in conversations], dtype=np.float32)
 
 
 def _ranks(moments: Sequence[datetime]) -> NDArray[np.float32]:

@@ -40,13 +40,12 @@ def parts_of(question: Question, vector: Vectors, corpus: Corpus) -> dict[str, P
     meaning = np.maximum(corpus.meaning(vector), 0)
     own = (meaning + corpus.said.scores(*question.bare_terms)) / _TWO
     around = corpus.windows.scores(*question.bare_terms)
-    talks = corpus.talks.scores(*question.bare_terms)
-    count = len(corpus)
+    talks = corpus.talks.scores(*question.bare_terms)[corpus.conversations]
     return {
         "meaning": meaning,
         "words": corpus.whole.scores(*question.terms),
-        "nearby": (around + corpus.before(own)) / _TWO,
-        "conversation": talks[corpus.conversations] if len(talks) > 1 else np.zeros(count, np.float32),
+        "nearby": corpus.exchange * (around + corpus.before(own)) / _TWO,
+        "conversation": corpus.exchange * talks,
         "speaker": question.speaker(corpus),
         "graph": question.graph(corpus),
         "time": question.time(corpus),

@@ -22,6 +22,9 @@ from memfold.serve.cli_options import (
 from memfold.synchronous import Memory
 
 Words = Annotated[list[str], typer.Argument(help="The text.")]
+Filters = Annotated[
+    str | None, typer.Option(help='A JSON object, see docs/recall.md: {"topic": {"in": ["work"]}}.')
+]
 MemoryId = Annotated[str, typer.Argument(help="A memory's id.")]
 
 
@@ -38,17 +41,17 @@ def register(app: typer.Typer) -> None:
         app.command(name)(verb)
 
 
-def _metadata(text: str | None) -> Mapping[str, Any] | None:
+def _object(option: str, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
         found = json.loads(text)
     except ValueError as wrong:
         raise InvalidInput(
-            f'--metadata is no JSON: {wrong}; write for example \'{{"topic": "work"}}\''
+            f'{option} is no JSON: {wrong}; write for example \'{{"topic": "work"}}\''
         ) from None
     if not isinstance(found, dict):
-        raise InvalidInput(f"--metadata must be a JSON object, not {text}")
+        raise InvalidInput(f"{option} must be a JSON object, not {text}")
     return found
 
 
@@ -72,7 +75,7 @@ def add(
             user_id=user,
             agent_id=agent,
             run_id=run,
-            metadata=_metadata(metadata),
+            metadata=_object("--metadata", metadata),
             infer=infer,
             wait=wait,
             idempotency_key=key,
@@ -107,16 +110,19 @@ def search(
     agent: Agent = None,
     run: Run = None,
     limit: Annotated[int, typer.Option(help="At most so many memories.")] = 5,
-    threshold: Annotated[float, typer.Option(help="Least cosine.")] = 0.1,
+    threshold: Annotated[float, typer.Option(help="Least score, 0 to 1.")] = 0.1,
     relationship: Annotated[
         str | None, typer.Option(help="Only evidence of this relation, e.g. WORKS_AT.")
     ] = None,
+    filters: Filters = None,
+    explain: Annotated[bool, typer.Option("--explain", help="What each part added to a score.")] = False,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
-    """Find memories by meaning, and the relations that belong to them."""
-    filters = {"relationship": relationship} if relationship else None
+    """Find the memories that answer best, and the relations that belong to them."""
+    given = _object("--filters", filters) or {}
+    chosen = {"AND": [given, {"relationship": relationship}]} if relationship else given
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         found = memory.search(
             " ".join(text),
@@ -125,14 +131,26 @@ def search(
             run_id=run,
             limit=limit,
             threshold=threshold,
-            filters=filters,
+            filters=chosen,
+            explain=explain,
         )
     if as_json:
         print_json(found)
         return
-    rows: list[list[object]] = [[f"{r['score']:.3f}", r["memory"], r["id"]] for r in found["results"]]
-    print_rows("memories", ["score", "memory", "id"], rows)
+    rows: list[list[object]] = [
+        [f"{r['score']:.3f}", r["memory"], r["id"], _explained(r)] for r in found["results"]
+    ]
+    columns = ["score", "memory", "id", "evidence"]
+    print_rows(
+        "memories", columns if explain else columns[:-1], rows if explain else [row[:-1] for row in rows]
+    )
     print_relations(found["relations"])
+
+
+def _explained(result: Mapping[str, Any]) -> str:
+    """The parts of a score, the largest first."""
+    parts = sorted(result.get("score_details", {}).items(), key=lambda part: -part[1])
+    return ", ".join(f"{name} {value:.2f}" for name, value in parts)
 
 
 def get(
@@ -158,13 +176,15 @@ def list_all(
     agent: Agent = None,
     run: Run = None,
     limit: Annotated[int, typer.Option(help="At most so many memories.")] = 100,
+    filters: Filters = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
     """List the memories of a user, agent or run, oldest first."""
+    chosen = _object("--filters", filters)
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
-        found = memory.get_all(user_id=user, agent_id=agent, run_id=run, limit=limit)
+        found = memory.get_all(user_id=user, agent_id=agent, run_id=run, limit=limit, filters=chosen)
     if as_json:
         print_json(found)
         return
@@ -183,7 +203,7 @@ def update(
 ) -> None:
     """Give a memory a new text; the old one stays in its history."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
-        done = memory.update(memory_id, " ".join(text), metadata=_metadata(metadata))
+        done = memory.update(memory_id, " ".join(text), metadata=_object("--metadata", metadata))
     print_written(done, as_json)
 
 

@@ -234,7 +234,7 @@ def _order(value: Any, wanted: Any) -> int | None:
 def _equal(name: str, value: Any, wanted: Any) -> bool:
     if name == "entity" and isinstance(value, str) and isinstance(wanted, str):
         return entity_key(value) == entity_key(wanted)
-    return _typed(value) == _typed(wanted)
+    return bool(_typed(value) == _typed(wanted))
 
 
 def _typed(value: Any) -> Any:
@@ -248,6 +248,6 @@ def _typed(value: Any) -> Any:
 
 def _kind(value: Any) -> str:
     for kind, name in ((bool, "truth"), (int | float, "number"), (str, "text"), (datetime, "time")):
-        if isinstance(value, kind):  # type: ignore[arg-type]
+        if isinstance(value, kind):
             return name
     return type(value).__name__

@@ -43,7 +43,7 @@ def plain_fold(events: Sequence[Event]) -> list[Version]:
                     and (clear.whole_tenant or inside)
                 ):
                     version["valid_to"] = max(event.recorded_at, version["valid_from"])
-        for done in event.body.operations:
+        for ordinal, done in enumerate(event.body.operations):
             mine = [version for version in versions if version["memory_id"] == done.memory_id]
             old = next(
                 (v for v in mine if (v["valid_to"], v["tenant"], v["subject"]) == (None, tenant, subject)),
@@ -78,6 +78,8 @@ def plain_fold(events: Sequence[Event]) -> list[Version]:
                     "said": done.said,
                     "said_count": done.said_count,
                     "when": done.when,
+                    "added_offset": event.offset if old is None else old["added_offset"],
+                    "ordinal": ordinal if old is None else old["ordinal"],
                 }
             )
         for change in event.body.relations:
