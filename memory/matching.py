@@ -64,26 +64,24 @@ def _holds(test: Condition, value: Any) -> bool:
 
 
 def values_of(field: str, row: MemoryRow) -> Iterator[Any]:
-    """What a field holds: nothing, a value, or a list and then each of its elements."""
+    """What a field holds: nothing, one value, several; of a list in metadata the list and then each of its elements."""
     match field:
         case "user_id" | "agent_id" | "run_id" | "actor_id":
-            found = getattr(row.scope, field)
+            yield getattr(row.scope, field)
         case "created_at" | "updated_at" | "role" | "version" | "pending":
-            found = getattr(row, field)
+            yield getattr(row, field)
         case "id":
-            found = row.memory_id
+            yield row.memory_id
         case "memory":
-            found = row.text
+            yield row.text
         case "kind":
-            found = row.kind or None
+            yield row.kind or None
         case "relationship":
-            found = [relation.relationship for relation in row.relations]
+            yield from (relation.relationship for relation in row.relations)
         case "entity" | "entity_type":
-            found = [end for relation in row.relations for end in _ends(field, relation)]
+            yield from (end for relation in row.relations for end in _ends(field, relation))
         case _:
             yield from _inside(_metadata(row.metadata), field.removeprefix("metadata."))
-            return
-    yield from _spread(found)
 
 
 def _ends(field: str, relation: RelationChange) -> tuple[str, ...]:

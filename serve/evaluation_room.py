@@ -58,11 +58,11 @@ class Room:
         path = generations.shard_path(generations.served(), 0)
         self._vectors = VectorShard(path, 0, embedder.dimensions)
         self._graph = GraphShard(graphs.shard_path(graphs.served(), 0), 0)
-        self._index = LanceMemoryIndex(generations, 1)
+        self.index = LanceMemoryIndex(generations, 1)
         self.recalling = Recalling(
             TENANT,
-            self._index,
-            Corpora(TENANT, LanceMemoryFeed(self._index.tables, 1)),
+            self.index,
+            Corpora(TENANT, LanceMemoryFeed(self.index.tables, 1)),
             OxigraphRelations({0: self._graph}),
             _Subjects(),
             embedder,
@@ -88,8 +88,10 @@ class Room:
         envelope = Envelope(
             command_id, "memories_decided", TENANT, subject, command_id, now, b"", "", b"", self._offset
         )
-        event = Event(0, self._offset, now, envelope, body)
-        position = Position(offset=self._offset)
+        self.apply(Event(0, self._offset, now, envelope, body), Position(offset=self._offset))
+
+    def apply(self, event: Event, position: Position) -> None:
+        """Into both projections."""
         self._vectors.apply([event], position)
         self._graph.apply([event], position)
 
@@ -101,7 +103,7 @@ class Room:
     def close(self) -> None:
         self._vectors.close()
         self._graph.close()
-        self._index.tables.close()
+        self.index.tables.close()
 
 
 def id_of(hit: Recalled) -> str:

@@ -172,11 +172,11 @@ def _field(name: str, wanted: Any, memory: Plain) -> bool:
 
 def _held(name: str, memory: Plain) -> list[Any]:
     if name in ("relationship", "entity", "entity_type"):
-        whole: list[Any] = []
+        found: list[Any] = []
         for source, relationship, target, kind in memory["relations"]:
             ends = {"relationship": [relationship], "entity": [source, target], "entity_type": [kind]}
-            whole += ends[name]
-        return [whole, *whole]
+            found += ends[name]
+        return found
     if name in memory and name not in ("metadata", "relations"):
         return [memory[name]]
     return _path(memory["metadata"], name.removeprefix("metadata."))
