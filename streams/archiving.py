@@ -12,6 +12,7 @@ from typing import Protocol
 
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
+from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 
 LINGER = 0.5
@@ -29,12 +30,14 @@ class Archive(Protocol):
 class ArchiveSink:
     """Follows one partition of one topic into its archive; `progress` is told of memfold.events only."""
 
+    longest_rest = LONGEST_REST
+
     def __init__(self, open_archive: Callable[[], Archive], progress: Progress) -> None:
         self._open_archive, self._progress = open_archive, progress
         self._archive: Archive | None = None
         self._busy = threading.Lock()
 
-    async def open(self) -> int:
+    async def open(self, failed: Failed) -> int:
         self._archive = await asyncio.to_thread(self._open_archive)
         return self._archive.position() + 1
 

@@ -1,8 +1,12 @@
 """The sink of `decide`: commands in, one event per command out, in command order.
 
-Subjects are decided at the same time, the commands of one subject in turn; events are appended in the order of their commands.
-This worker is the only writer of its events partition, and finds out if it is not: an offset that it did not expect means
-another writer, and the process starts again from the log.
+Commands slide through a window: subjects are decided at the same time, the commands of one subject in turn, and events are
+appended in the order of their commands as soon as the oldest one is decided. This worker is the only writer of its events
+partition, and finds out if it is not: an offset that it did not expect means another writer, and the process starts again
+from the log.
+
+Unlike other sinks this one returns from `process` when commands are admitted, not when their events are durable. What stands
+in the log is what counts: a start reads the tail of the events partition and goes on after the last command that has an event.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import CLEARS, EVENTS, key_of
 from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided
+from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
 from memfold.streams.outcomes import Outcomes
 from memfold.streams.progress import Progress
@@ -30,6 +35,7 @@ from memfold.streams.projecting import open_batch
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.states import States
+from memfold.streams.window import Window
 from memfold.streams.writer import LogWriter
 
 
@@ -40,6 +46,14 @@ class Asked:
     offset: int
     envelope: Envelope
     command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A command's place and its event; None for a record that has none: put aside, or a command that came before."""
+
+    offset: int
+    event: tuple[Envelope, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +73,16 @@ class DecideRoom:
 class DecideSink:
     """One partition of memfold.commands."""
 
+    longest_rest = 0.0
+
     def __init__(self, partition: int, ledger: Ledger, room: DecideRoom) -> None:
         self._partition, self.ledger, self._room = partition, ledger, room
         self._states = States(partition, room.index, floor=-1)
+        self._in_flight: set[str] = set()
+        """Ids of the commands in the window, which the ledger does not know yet."""
+        self._window: Window[Decided] | None = None
 
-    async def open(self) -> int:
+    async def open(self, failed: Failed) -> int:
         """Read the tail of the events partition: the first command that is not decided yet."""
         _, end = await asyncio.to_thread(self._room.reader.bounds, EVENTS, self._partition)
         batches = self._room.reader.read(EVENTS, self._partition, self.ledger.offset + 1, end)
@@ -73,24 +92,68 @@ class DecideSink:
             self.ledger.record([(e.offset, e.envelope) for e in opened.events], records[-1].offset + 1)
         self._states.raise_floor(end - 1)
         self._room.progress.advance(self._partition, self.ledger.command_offset)
+        self._window = Window(self._deliver, failed)
         return self.ledger.command_offset + 1
 
     async def process(self, records: Sequence[LogRecord]) -> None:
-        asked = await self._opened(records)
-        bodies = await self._decided(asked)
-        events = [self._event(one, body) for one, body in zip(asked, bodies, strict=True)]
+        """Admit commands in order; waits while the window is full. Their events become durable later, in the same order."""
+        for record in records:
+            await self._admit(record, await self._opened(record))
+
+    async def _opened(self, record: LogRecord) -> Asked | None:
+        """The command, unless it is forged or has been decided or admitted before."""
+        try:
+            envelope, body = open_record(record, self._room.keys)
+            if isinstance(body, MemoriesDecided):
+                raise Unreadable(f"a {envelope.type} record does not belong on {record.topic}")
+        except (Unreadable, UnknownKey, KeyDestroyed) as reason:
+            await self._room.quarantine.put(record, "decide", str(reason))
+            return None
+        known = (
+            envelope.command_id in self._in_flight or self.ledger.offset_of(envelope.command_id) is not None
+        )
+        return None if known else Asked(record.offset, envelope, body)
+
+    async def _admit(self, record: LogRecord, asked: Asked | None) -> None:
+        assert self._window is not None
+        size = len(record.value)
+        if asked is None:
+            # It takes its turn all the same: the ledger must not come past a command that is still being decided.
+            await self._window.admit(record.offset, size, lambda: _nothing(record.offset))
+            return
+        subject = (asked.envelope.tenant, asked.envelope.subject)
+        self._in_flight.add(asked.envelope.command_id)
+        self._states.admitted(*subject)
+        # Every loaded state of the tenant must know of it before anything is decided after it, and of nothing before.
+        admit = self._window.admit_alone if _for_whole_tenant(asked.command) else self._window.admit
+        await admit(subject, size, lambda: self._decided(asked))
+
+    async def _decided(self, asked: Asked) -> Decided:
+        envelope = asked.envelope
+        state = await self._states.of(envelope.tenant, envelope.subject)
+        models = self._room.models
+        body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models)
+        if _for_whole_tenant(asked.command):
+            for each in self._states.whole_tenant(envelope.tenant):
+                each.fold(body)
+        return Decided(asked.offset, self._event(asked, body))
+
+    async def _deliver(self, decided: Sequence[Decided]) -> None:
+        """Append the events of consecutive commands, then let everybody know who waits for them."""
+        events = [one.event for one in decided if one.event is not None]
         first = self.ledger.offset + 1
         if events:
             await self._append(first, events)
         envelopes = [envelope for envelope, _ in events]
-        self.ledger.record(enumerate(envelopes, first), first + len(events), records[-1].offset)
+        self.ledger.record(enumerate(envelopes, first), first + len(events), decided[-1].offset)
         for offset, (envelope, value) in enumerate(events, first):
+            self._in_flight.remove(envelope.command_id)
             self._room.outcomes.settle(envelope.command_id, offset, value)
             self._states.appended(envelope.tenant, envelope.subject, offset)
             if CLEARS in envelope.memory_ids:
                 self._states.raise_floor(offset)
         self._states.shrink()
-        self._room.progress.advance(self._partition, records[-1].offset)
+        self._room.progress.advance(self._partition, decided[-1].offset)
 
     async def _append(self, first: int, events: list[tuple[Envelope, bytes]]) -> None:
         records = [(key_of(envelope.tenant, envelope.subject), value) for envelope, value in events]
@@ -100,57 +163,6 @@ class DecideSink:
                 f"{EVENTS}/{self._partition}: events were expected at {first} and after, but stand at {offsets}; "
                 "another worker wrote here, so this one starts again from the log"
             )
-
-    async def _opened(self, records: Sequence[LogRecord]) -> list[Asked]:
-        """The commands that are neither forged nor decided already, in order."""
-        asked: list[Asked] = []
-        seen: set[str] = set()
-        for record in records:
-            try:
-                envelope, body = open_record(record, self._room.keys)
-                if isinstance(body, MemoriesDecided):
-                    raise Unreadable(f"a {envelope.type} record does not belong on {record.topic}")
-            except (Unreadable, UnknownKey, KeyDestroyed) as reason:
-                await self._room.quarantine.put(record, "decide", str(reason))
-                continue
-            if envelope.command_id not in seen and self.ledger.offset_of(envelope.command_id) is None:
-                seen.add(envelope.command_id)
-                asked.append(Asked(record.offset, envelope, body))
-        return asked
-
-    async def _decided(self, asked: list[Asked]) -> list[MemoriesDecided]:
-        """The bodies in order. A command for the whole tenant waits for all before it, and all after it wait for it."""
-        bodies: list[MemoriesDecided] = []
-        together: list[Asked] = []
-        for one in asked:
-            if isinstance(one.command, ClearRequested) and one.command.whole_tenant:
-                bodies += await self._by_subject(together)
-                bodies += await self._by_subject([one])
-                for state in self._states.whole_tenant(one.envelope.tenant):
-                    state.fold(bodies[-1])
-                together = []
-            else:
-                together.append(one)
-        return bodies + await self._by_subject(together)
-
-    async def _by_subject(self, asked: list[Asked]) -> list[MemoriesDecided]:
-        turns: dict[tuple[str, str], list[int]] = {}
-        for number, one in enumerate(asked):
-            turns.setdefault((one.envelope.tenant, one.envelope.subject), []).append(number)
-        bodies: dict[int, MemoriesDecided] = {}
-
-        async def in_turn(subject: tuple[str, str], numbers: list[int]) -> None:
-            state = await self._states.of(*subject)
-            for number in numbers:
-                one = asked[number]
-                bodies[number] = await decide(
-                    one.command, one.envelope.command_id, one.envelope.occurred_at, state, self._room.models
-                )
-
-        async with asyncio.TaskGroup() as window:
-            for subject, numbers in turns.items():
-                window.create_task(in_turn(subject, numbers))
-        return [bodies[number] for number in range(len(asked))]
 
     def _event(self, asked: Asked, body: MemoriesDecided) -> tuple[Envelope, bytes]:
         command = asked.envelope
@@ -173,4 +185,15 @@ class DecideSink:
         return envelope, encode(envelope, body, key)
 
     async def close(self) -> None:
+        """What is being decided is given up: its commands are in the log, and the next owner decides them."""
+        if self._window is not None:
+            await self._window.close()
         self.ledger.close()
+
+
+def _for_whole_tenant(command: Command) -> bool:
+    return isinstance(command, ClearRequested) and command.whole_tenant
+
+
+async def _nothing(offset: int) -> Decided:
+    return Decided(offset)

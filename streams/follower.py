@@ -19,21 +19,35 @@ from memfold.streams.reader import LogReader
 
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
-_LONGEST_PAUSE = 0.1
+LONGEST_REST = 0.1
+"""Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
+
+Failed = Callable[[BaseException], None]
+"""Is told what ends a follower, once or more often."""
 
 
 class Sink(Protocol):
-    """What is done with the records of one partition. Whatever it raises ends the process: the log is read again from its position."""
+    """What is done with the records of one partition. Whatever it raises ends the process: the log is read again from its position.
 
-    async def open(self) -> int:
-        """The first offset that is wanted."""
+    What it has done stands in a position of its own, from which `open` goes on. What it has taken is only a hint: a sink may
+    return from `process` before its records are durable, and Kafka's group offset may be ahead of it.
+    """
+
+    longest_rest: float
+    """LONGEST_REST, or 0 where `process` commits nothing. A commit costs about the same for one record as for a hundred: under
+    load the follower rests between two batches as long as the last one took."""
+
+    async def open(self, failed: Failed) -> int:
+        """The first offset that is wanted. `failed` is for what goes wrong while nobody waits for `process`."""
         ...
 
     async def process(self, records: Sequence[LogRecord]) -> None:
-        """Take consecutive records; when it returns they are durable."""
+        """Take consecutive records; waits while it can take no more."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Nothing of this sink runs or is on its way any more when it returns."""
+        ...
 
 
 class Live(Struct, frozen=True):
@@ -57,9 +71,9 @@ class Follower:
         self._next = 0
         self._ended, self._pause = 0.0, 0.0
 
-    async def start(self, failed: Callable[[BaseException], None]) -> int:
+    async def start(self, failed: Failed) -> int:
         """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it."""
-        self._next = await self.sink.open()
+        self._next = await self.sink.open(failed)
         _, end = await asyncio.to_thread(self._reader.bounds, self.topic, self.partition)
         self._task = asyncio.create_task(self._run(end), name=f"{self.topic}/{self.partition}")
 
@@ -88,13 +102,12 @@ class Follower:
                 await self.sink.process(fresh)
                 self._next = fresh[-1].offset + 1
                 self._ended = time.monotonic()
-                self._pause = min(self._ended - began, _LONGEST_PAUSE)
+                self._pause = min(self._ended - began, self.sink.longest_rest)
             for live in batch:
                 live.acknowledge()
 
     async def _batch(self) -> list[Live]:
         batch = [await self._queue.get()]
-        # A commit costs about the same for one record as for a hundred: under load, rest as long as the last one took.
         wait = max(self._linger, self._ended + self._pause - time.monotonic())
         if wait > 0:
             with contextlib.suppress(TimeoutError):

@@ -20,7 +20,7 @@ INSERT OR IGNORE INTO position VALUES (1, -1, -1);
 
 
 class Ledger:
-    """The decided commands of one partition; used by one task at a time."""
+    """The decided commands of one partition; used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

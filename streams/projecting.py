@@ -14,6 +14,7 @@ from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event, LogRecord
+from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
@@ -61,6 +62,8 @@ def fold_batch(
 class ShardSink:
     """Follows one partition of memfold.events into one shard."""
 
+    longest_rest = LONGEST_REST
+
     def __init__(
         self,
         role: str,
@@ -84,7 +87,7 @@ class ShardSink:
         # Held while a thread works on the shard: a cancelled follower must not close it under the thread's feet.
         self._busy = threading.Lock()
 
-    async def open(self) -> int:
+    async def open(self, failed: Failed) -> int:
         self._shard = await asyncio.to_thread(self._open_shard, self._partition)
         self._position = await asyncio.to_thread(self._shard.position)
         self._progress.advance(self._partition, self._position.offset)

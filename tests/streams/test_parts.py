@@ -118,6 +118,7 @@ async def test_a_subject_that_was_put_out_is_not_read_before_its_last_event_is_i
     index = Index(at=0)
     states = States(0, index, floor=-1, limit=2)
     await states.of("t", "alex")
+    states.admitted("t", "alex")
     states.appended("t", "alex", 40)
     await states.of("t", "bob")
     states.shrink()
@@ -126,3 +127,24 @@ async def test_a_subject_that_was_put_out_is_not_read_before_its_last_event_is_i
     assert not done
     index.at = 40
     await again
+
+
+async def test_a_subject_with_a_command_in_flight_stays_in_memory() -> None:
+    index = Index(at=0)
+    states = States(0, index, floor=-1, limit=2)
+    states.admitted("t", "alex")
+    states.admitted("t", "alex")
+    state = await states.of("t", "alex")
+    states.appended("t", "alex", 40)
+    await states.of("t", "bob")
+    await states.of("t", "carl")
+    states.shrink()
+    assert await states.of("t", "alex") is state
+    states.appended("t", "alex", 41)
+    await states.of("t", "bob")
+    states.shrink()
+    again = asyncio.create_task(states.of("t", "alex"))
+    done, _ = await asyncio.wait([again], timeout=0.1)
+    assert not done
+    index.at = 41
+    assert await again is not state
