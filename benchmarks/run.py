@@ -1,4 +1,4 @@
-"""`make bench`: every figure beside its limit, in one run. Arguments choose measures: live, stages, rebuild, large, search."""
+"""`make bench`: every figure beside its limit, in one run. Arguments choose measures: idle, single, ingest, endpoint, …"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
 from benchmarks.stages import stages
@@ -17,7 +18,7 @@ from benchmarks.table import Row, report
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
-ALL = ("idle", "single", "ingest", "stages", "rebuild", "search", "large")
+ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "large")
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
@@ -38,6 +39,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="memfold-bench-"))
     try:
         rows = _on_a_stack(folder, wanted)
+        if "endpoint" in wanted:
+            rows += endpoint(folder)
         if "stages" in wanted:
             rows += stages(folder)
         if "rebuild" in wanted or "search" in wanted or "large" in wanted:

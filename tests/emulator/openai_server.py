@@ -5,15 +5,17 @@ relations. Embeddings are wordllama's.
 In a test: `async with OpenAIServer() as server: ... server.base_url ... server.misbehave("429", times=2)`. With `plays` it
 has the quirks of a service (services.py).
 From another process: `python tests/emulator/run.py [--port N] [--plays SERVICE]` prints its base URL; POST /emulator/misbehave with
-{"fault": "500", "times": 2, "seconds": 0.2} orders a fault, GET /emulator/requests tells the number of requests by path.
+{"fault": "500", "times": 2, "seconds": 0.2} orders a fault, {"mix": {"timeout": 0.1, "500": 0.1}, "seed": 1} makes each request meet
+one with these chances, {"latency": 0.2} slows every answer; GET /emulator/requests tells the number of requests by path.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,6 +48,8 @@ class OpenAIServer:
         self._plays = plays
         self._answers = answers
         self._faults: deque[Fault] = deque()
+        self._mix: Mapping[FaultName, float] = {}
+        self._chance = random.Random(0)
         self._scripted: deque[str] = deque()
         self._obeyed: dict[str, str] = {}
         self._embedder = WordLlamaEmbedder()
@@ -80,6 +84,18 @@ class OpenAIServer:
             raise ValueError(f"{fault!r} is no fault; known are {', '.join(sorted(FAULTS))}")
         self._faults.extend([Fault(fault, seconds)] * times)
 
+    def mix(self, chances: Mapping[FaultName, float], seed: int = 0) -> None:
+        """From now on each request that meets no ordered fault meets one of these, with its chance; {} ends it."""
+        self._mix, self._chance = chances, random.Random(seed)
+
+    def _mixed(self) -> Fault:
+        drawn = self._chance.random()
+        for name, chance in self._mix.items():
+            drawn -= chance
+            if drawn < 0:
+                return Fault(name)
+        return Fault("")
+
     def will_say(self, text: str, times: int = 1) -> None:
         """The next `times` chat answers are this text, word for word."""
         self._scripted.extend([text] * times)
@@ -90,7 +106,11 @@ class OpenAIServer:
 
     async def _order(self, request: web.Request) -> web.Response:
         ordered = await request.json()
-        self.misbehave(ordered["fault"], int(ordered.get("times", 1)), float(ordered.get("seconds", 0)))
+        if "fault" in ordered:
+            self.misbehave(ordered["fault"], int(ordered.get("times", 1)), float(ordered.get("seconds", 0)))
+        if "mix" in ordered:
+            self.mix(ordered["mix"], int(ordered.get("seed", 0)))
+        self.latency = float(ordered.get("latency", self.latency))
         return web.json_response({})
 
     async def _count(self, request: web.Request) -> web.Response:
@@ -102,7 +122,7 @@ class OpenAIServer:
         body: dict[str, Any] = await request.json()
         self.bodies.append(body)
         self.headers.append(dict(request.headers))
-        fault = self._faults.popleft() if self._faults else Fault("")
+        fault = self._faults.popleft() if self._faults else self._mixed()
         if self._api_key is not None and self._plays.key_in(request.headers) != self._api_key:
             fault = Fault("401")
         complaint = self._plays.complaint(request.path, dict(request.query), body)
