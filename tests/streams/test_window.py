@@ -10,6 +10,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -93,7 +94,7 @@ class Seen:
         try:
             for number, job in enumerate(self.jobs):
                 admit = window.admit_alone if job.alone else window.admit
-                await admit(job.subject, job.size, lambda number=number: self.work(number))
+                await admit(job.subject, job.size, partial(self.work, number))
                 self.admitted.append(number)
                 inside = [self.jobs[n] for n in self.admitted if n not in self.delivered]
                 assert len(inside) <= self.limit.works
