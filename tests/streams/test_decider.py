@@ -202,13 +202,15 @@ async def test_a_failure_is_told_though_nothing_comes_any_more_and_the_next_owne
 async def test_an_owner_that_is_closed_gives_up_what_it_decides_and_the_next_one_decides_it(
     partition: Partition,
 ) -> None:
-    partition.extractor.shut("slow")
+    slow = partition.extractor.shut("slow")
     sink, _ = await partition.owner()
     await sink.process([partition.says("alex", "slow"), partition.says("bob", "quick")])
     await partition.extractor.begun["quick"].wait()
     await sink.close()
+    slow.set()
+    await asyncio.sleep(0)
+    assert partition.extractor.asked == 1, "nothing of a closed owner goes on"
     assert partition.texts() == []
-    partition.extractor.gates.clear()
     next_owner, begin = await partition.owner()
     assert begin == 0
     await next_owner.process(partition.commands)

@@ -133,12 +133,15 @@ def test_a_failure_ends_it_with_a_prefix_delivered(
     assert bad not in seen.delivered
 
 
-async def test_a_failure_is_told_while_the_first_work_still_runs_and_nobody_admits() -> None:
+async def test_a_failure_is_told_while_the_first_work_still_runs_which_is_given_up() -> None:
     told: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
-    never = asyncio.Event()
+    given_up = asyncio.Event()
 
     async def slow() -> int:
-        await never.wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
         return 0
 
     async def bad() -> int:
@@ -148,6 +151,7 @@ async def test_a_failure_is_told_while_the_first_work_still_runs_and_nobody_admi
     await window.admit("a", 1, slow)
     await window.admit("b", 1, bad)
     assert isinstance(await told, WentWrongError)
+    await asyncio.wait_for(given_up.wait(), 10)
     with pytest.raises(WentWrongError):
         await window.admit("c", 1, slow)
     await window.close()
