@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from benchmarks.material import sentence
 from benchmarks.table import Row, rate
 from memfold import AsyncMemory
@@ -37,10 +39,11 @@ WANTED, WANTED_RATIO = 60.0, 3.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How fast it was, how many calls an add took, and what became of the adds."""
+    """How fast it was, how many calls and how much of one core in the worker an add took, and what became of the adds."""
 
     adds_a_second: float
     calls_an_add: float
+    processor_seconds_an_add: float
     outcomes: Counter[str]
 
 
@@ -75,14 +78,15 @@ class _Bench:
         users = {
             f"{name}-{n}": [sentence(n * ADDS_EACH + k) for k in range(ADDS_EACH)] for n in range(subjects)
         }
-        asked = self._emulator.chat_requests()
+        asked, used = self._emulator.chat_requests(), _processor_seconds(self._settings)
         started = time.perf_counter()
         callers = [self._caller(user, said) for user, said in users.items()]
         await (asyncio.gather(*callers) if at_once else _one_by_one(callers))
         seconds = time.perf_counter() - started
         adds = subjects * ADDS_EACH
         calls = (self._emulator.chat_requests() - asked) / adds
-        return Run(adds / seconds, calls, await self._checked(users))
+        processor = (_processor_seconds(self._settings) - used) / adds
+        return Run(adds / seconds, calls, processor, await self._checked(users))
 
     async def _caller(self, user: str, said: Sequence[str]) -> None:
         for text in said:
@@ -104,6 +108,15 @@ class _Bench:
 async def _one_by_one(callers: Sequence[Awaitable[None]]) -> None:
     for caller in callers:
         await caller
+
+
+def _processor_seconds(settings: Settings) -> float:
+    """What the worker has used so far."""
+    stack = running_stack(settings.folder)
+    assert stack is not None
+    (pid,) = [process.pid for process in stack.processes if process.role == "worker"]
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _events(settings: Settings) -> list[Event]:
@@ -135,7 +148,8 @@ def _rows(together: Run, alone: Run, failing: Run) -> list[Row]:
             rate(together.adds_a_second),
             rate(WANTED),
             f"subjects / (calls x latency): {rate(SUBJECTS / (together.calls_an_add * LATENCY))}, "
-            f"{together.calls_an_add:.2f} calls an add",
+            f"{together.calls_an_add:.2f} calls an add; 1 / the worker's processor time: "
+            f"{rate(1 / together.processor_seconds_an_add)}",
             together.adds_a_second >= WANTED,
         ),
         Row(
