@@ -29,8 +29,8 @@ from memfold.streams.reader import LogReader
 from tests.emulator.process import OFTEN, EmulatorProcess
 
 SUBJECTS = 64
-ADDS_EACH = 4
-ALONE = 16
+ADDS_EACH = 6
+ALONE = 8
 """Subjects whose adds one caller makes, one after the other: its rate does not depend on how many there are."""
 LATENCY = 0.2
 TIMEOUT = 1.0
@@ -60,7 +60,7 @@ def endpoint(folder: Path) -> list[Row]:
 async def _measure(settings: Settings, emulator: EmulatorProcess) -> list[Row]:
     async with AsyncMemory(home=settings.home, patience=settings.patience) as memory:
         bench = _Bench(settings, memory, emulator)
-        await bench.run("warm", ALONE, at_once=True)
+        await bench.run("warm", SUBJECTS, at_once=True)
         emulator.order(latency=LATENCY)
         together = await bench.run("together", SUBJECTS, at_once=True)
         alone = await bench.run("alone", ALONE, at_once=False)
