@@ -35,8 +35,8 @@ from memfold.schemas.records import AddRequested, Item, Message, Scope
 
 NEAR = 0.55
 """Cosine from which a memory counts as saying what a reference fact says; how it was checked stands in docs/benchmarks.md."""
-NEAR_ITS_TURN = 0.5
-"""Cosine from which a memory is near a turn: a sentence is only a part of its turn."""
+NEAR_ITS_TURN = 0.7
+"""Cosine from which a memory is near what a turn says, as a whole or in one of its sentences."""
 SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")
 MADE_ABSOLUTE = re.compile(r" \([^()]*\d{4}\)")
 """The date that stands behind a relative one comes from the message's time, not from its words."""
@@ -139,7 +139,8 @@ async def supported(
     """The memories with a word that is in no one turn (nor its speaker's name), and how many are near a turn in meaning."""
     said = [f"{speaker}: {text}" for speaker, text in conversation.turns.values()]
     words = [set(_words(text)) for text in said]
-    turns = await models.embedder.embed([text for _, text in conversation.turns.values()])
+    parts = [part for _, text in conversation.turns.values() for part in (text, *SENTENCE_END.split(text))]
+    turns = await models.embedder.embed(parts)
     texts = await models.embedder.embed([conversation.nameless(memory.text) for memory in memories])
     near = int(((texts @ turns.T).max(axis=1) >= NEAR_ITS_TURN).sum()) if memories else 0
     invented = [
