@@ -26,10 +26,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.table import Row, rate, report
-from memfold.memory.deciding import Models, decide
+from memfold.memory.deciding import decide
 from memfold.memory.facts import Utterances
 from memfold.memory.ports import Vectors
 from memfold.memory.state import SubjectState
+from memfold.memory.understanding import Models
 from memfold.providers.presets import ModelSettings, models_from
 from memfold.schemas.records import AddRequested, Item, Message, Scope
 
@@ -99,7 +100,8 @@ async def remember(conversation: Conversation, models: Models) -> list[Memory]:
     said_in: dict[str, set[str]] = defaultdict(set)
     for number, item in enumerate(_items(conversation)):
         command = AddRequested(Scope(run_id="conversation"), [item], True)
-        body = await decide(command, str(uuid.UUID(int=number + 1, version=4)), state, models)
+        asked_at = item.said_at or datetime.now(UTC)
+        body = await decide(command, str(uuid.UUID(int=number + 1, version=4)), asked_at, state, models)
         for fact in body.facts:
             said_in[fact.text].add(conversation.sessions[number][1][fact.message])
     return [Memory(known.text, frozenset(said_in[known.text])) for known in state.memories.values()]
@@ -155,9 +157,8 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text.casefold())
 
 
-async def measure(folder: Path) -> tuple[list[Row], list[Pair]]:
+async def measure(conversations: list[Conversation]) -> tuple[list[Row], list[Pair]]:
     models = Models(*models_from(ModelSettings()))
-    conversations = [read(path) for path in sorted(folder.glob("*.json"))]
     found: list[Pair] = []
     stored, invented, near = 0, 0, 0
     for conversation in conversations:
@@ -200,7 +201,8 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--pairs", type=int, default=0)
     given = arguments.parse_args()
-    rows, found = asyncio.run(measure(given.folder))
+    conversations = [read(path) for path in sorted(given.folder.glob("*.json"))]
+    rows, found = asyncio.run(measure(conversations))
     near = [pair for pair in found if pair.cosine >= NEAR]
     for pair in random.Random(7).sample(near, given.pairs):
         print(f"{pair.cosine:.2f}  {pair.reference}\n      {pair.memory}")

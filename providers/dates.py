@@ -21,7 +21,8 @@ from memfold.providers.periods import UNITS, WEEKDAYS, Period
 NUMBERS = {
     word: number
     for number, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve".split(), start=1
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"],
+        start=1,
     )
 } | {"a": 1, "an": 1}
 NAMED = {

@@ -46,9 +46,7 @@ class OfflineExtractor:
             return Extraction(facts=[])
         from memfold.providers import spacy_model
 
-        return await asyncio.get_running_loop().run_in_executor(
-            spacy_model.thread, _extract, lines
-        )
+        return await asyncio.get_running_loop().run_in_executor(spacy_model.thread, _extract, lines)
 
 
 class _Line(NamedTuple):

@@ -15,7 +15,9 @@ from memfold.memory.facts import FoundRelation
 
 LONGEST = 1
 """Sentences in a passage: a longer one is too vague to be found by meaning."""
-POINTING = frozenset({"it", "they", "them", "she", "her", "he", "him", "his", "their", "this", "that", "these", "those"})
+POINTING = frozenset(
+    {"it", "they", "them", "she", "her", "he", "him", "his", "their", "this", "that", "these", "those"}
+)
 
 
 @dataclass(slots=True)

@@ -74,7 +74,9 @@ def _says_something(token: Token, called: Collection[str]) -> bool:
 def _is_called(token: Token, called: Collection[str]) -> bool:
     """By name or by its short form: "Mel" for Melanie. Only the name alone: a speaker's own dog may be called so too."""
     said = token.lower_
-    return token.pos_ == "PROPN" and any(name == said or (len(said) > 2 and name.startswith(said)) for name in called)
+    return token.pos_ == "PROPN" and any(
+        name == said or (len(said) > 2 and name.startswith(said)) for name in called
+    )
 
 
 def _is_about_you(sentence: Span) -> bool:
@@ -90,7 +92,10 @@ def _feels_for_you(me: Token, addressed: list[Token]) -> bool:
     verb = me.head
     if me.dep_ not in SUBJECT:
         return False
-    words = {verb.lemma_.lower(), *(child.lemma_.lower() for child in verb.children if child.dep_ in {"acomp", "attr"})}
+    words = {
+        verb.lemma_.lower(),
+        *(child.lemma_.lower() for child in verb.children if child.dep_ in {"acomp", "attr"}),
+    }
     return bool(words & FEELING_FOR) and any(verb.is_ancestor(you) for you in addressed)
 
 
