@@ -5,11 +5,17 @@ One JSON file a topic in `golden/`: {"topic", "dialogues": [{"id", "sort", "held
 
     id          its name inside the dialogue
     text, kind  as close to the speaker's own words as can be; one of the seven kinds
-    op, of      ADD; UPDATE of an earlier fact, whose memory it replaces; NONE: an earlier fact said again
+    op, of      ADD; UPDATE of an earlier fact, whose memory it replaces; DELETE of it together with the ADD of this one; NONE: an
+                earlier fact said again
+    becomes     what the updated memory says, where it keeps a part of the old one and the relations that go with it
     relations   [source, source type, RELATIONSHIP, target, target type] that the fact states; "I" is alex
-    ended       [source, RELATIONSHIP, target] that stop holding with it
+    may         [source, RELATIONSHIP, target] that are right if they are found, but not asked for
+    called      {RELATIONSHIP: another name that the perfect model uses for it}
+    ended       [source, RELATIONSHIP, target] that stop holding with it; what an UPDATE no longer says ends by itself
     when        the day that it tells of, where it tells one relative to `said_at`
     which       {name: role} where two people share a name
+
+A dialogue may have "names_of_one", which have to be one entity in the end, and "two_of_a_name", one that has to be two.
 
 The rules of the offline models are made with the half that is not `held_out`; the other half is what is reported.
 """
@@ -49,6 +55,14 @@ class Expected:
     relations: tuple[FoundRelation, ...]
     ended: frozenset[Triple]
     when: str
+    becomes: str
+    may: frozenset[Triple]
+    called: dict[str, str]
+
+    @property
+    def memory(self) -> str:
+        """What its memory says from now on."""
+        return self.becomes or self.text
 
     def triples(self) -> frozenset[Triple]:
         return frozenset(triple(r.source, r.relationship, r.target) for r in self.relations)
@@ -67,6 +81,8 @@ class Dialogue:
     sort: str
     held_out: bool
     steps: tuple[Step, ...]
+    names_of_one: tuple[str, ...] = ()
+    two_of_a_name: str = ""
 
 
 def triple(source: str, relationship: str, target: str) -> Triple:
@@ -86,7 +102,15 @@ def dialogues() -> Iterator[Dialogue]:
         data = json.loads(path.read_text())
         for one in data["dialogues"]:
             steps = tuple(_step(step) for step in one["steps"])
-            yield Dialogue(one["id"], data["topic"], one["sort"], one["held_out"], steps)
+            yield Dialogue(
+                one["id"],
+                data["topic"],
+                one["sort"],
+                one["held_out"],
+                steps,
+                tuple(one.get("names_of_one", ())),
+                one.get("two_of_a_name", ""),
+            )
 
 
 def _step(step: dict[str, Any]) -> Step:
@@ -114,7 +138,7 @@ def _fact(fact: dict[str, Any]) -> Expected:
         )
         for source, source_type, relationship, target, target_type in fact.get("relations", ())
     )
-    ended = frozenset(triple(*ended) for ended in fact.get("ended", ()))
+    ended, may = (frozenset(triple(*one) for one in fact.get(key, ())) for key in ("ended", "may"))
     return Expected(
         fact["id"],
         fact["text"],
@@ -124,4 +148,7 @@ def _fact(fact: dict[str, Any]) -> Expected:
         relations,
         ended,
         fact.get("when", ""),
+        fact.get("becomes", ""),
+        may,
+        fact.get("called", {}),
     )

@@ -22,16 +22,18 @@ class PerfectModel:
         data = json.loads(rest.rsplit("</", 1)[0])
         if tag == "messages":
             return {"facts": [_found(fact, data["messages"]) for fact in self.step.facts]}
-        return {"decisions": [self._decision(candidate) for candidate in data]}
+        return {"decisions": [one for candidate in data for one in self._decisions(candidate)]}
 
-    def _decision(self, candidate: dict[str, Any]) -> dict[str, Any]:
+    def _decisions(self, candidate: dict[str, Any]) -> list[dict[str, Any]]:
+        """One for a fact; two where a memory goes and another comes in its place."""
         fact = next(fact for fact in self.step.facts if fact.text == candidate["text"])
-        decision = {"fact": candidate["fact"], "op": fact.op, "id": None, "text": fact.text}
+        added = {"fact": candidate["fact"], "op": "ADD", "id": None, "text": fact.text}
         if fact.op == "ADD":
-            return decision
+            return [added]
         (earlier,) = [one for step in self._dialogue.steps for one in step.facts if one.id == fact.of]
-        wanted = earlier.text
-        return decision | {"id": next(s["id"] for s in candidate["similar"] if s["text"] == wanted)}
+        shown = next(s["id"] for s in candidate["similar"] if s["text"] == earlier.memory)
+        decided = {"fact": candidate["fact"], "op": fact.op, "id": shown, "text": fact.memory}
+        return [decided, added] if fact.op == "DELETE" else [decided]
 
 
 def _found(fact: Expected, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -44,18 +46,18 @@ def _found(fact: Expected, messages: list[dict[str, Any]]) -> dict[str, Any]:
         "confidence": 0.9,
         "when": fact.when,
         "relations": [
-            *(_relation(relation, ends=False) for relation in fact.relations),
-            *(_relation(FoundRelation(*ended), ends=True) for ended in sorted(fact.ended)),
+            *(_relation(relation, fact, ends=False) for relation in fact.relations),
+            *(_relation(FoundRelation(*ended), fact, ends=True) for ended in sorted(fact.ended)),
         ],
     }
 
 
-def _relation(relation: FoundRelation, ends: bool) -> dict[str, Any]:
+def _relation(relation: FoundRelation, fact: Expected, ends: bool) -> dict[str, Any]:
     return {
         "source": relation.source,
         "source_type": relation.source_type,
         "source_which": relation.source_which,
-        "relationship": relation.relationship,
+        "relationship": fact.called.get(relation.relationship, relation.relationship),
         "target": relation.target,
         "target_type": relation.target_type,
         "target_which": relation.target_which,
