@@ -145,7 +145,9 @@ def main() -> None:
     scores = {f"{half}, {len(chosen)}": asyncio.run(score(chosen, show)) for half, chosen in halves.items()}
     scores[f"all, {len(everything)}"] = sum(scores.values(), Score())
     rows = [
-        found.row(measure, asked, part) for part, found in scores.items() for measure, asked in MEASURES.items()
+        found.row(measure, asked, part)
+        for part, found in scores.items()
+        for measure, asked in MEASURES.items()
     ]
     if "--json" in sys.argv[1:]:
         print(json.dumps([asdict(row) for row in rows], indent=2))
