@@ -14,11 +14,12 @@ _WORD = re.compile(r"\w+")
 _FILLERS = frozenset(
     re.findall(
         r"\w+",
-        "actually really very just so also too now well oh ok okay hey hi hello please again still anyway btw yes",
+        "actually really very just so also too now well oh ah ok okay hey hi hello please again still anyway btw yes "
+        "absolutely totally right",
     )
 )
 _ASIDES = re.compile(
-    r"\b(?:just so you know|by the way|to be honest|honestly|as i said|like i said|you know|did i tell you( that)?"
+    r"\b(?:just so you know|by the way|to be honest|honestly|as i said|like i (?:said|told you)|you know|did i tell you( that)?"
     r"|i (?:think i )?(?:already )?(?:said|told you|mentioned)( that)?|remember( that)?|for the record)\b[,:?]?"
 )
 """What people put around a fact that they tell again."""
@@ -30,6 +31,7 @@ _CONTRACTIONS = (
     ("'re", " are"),
     ("'ve", " have"),
     ("'ll", " will"),
+    ("'s", " is"),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from memfold.memory.facts import Candidate, Decision, Decisions, FoundFact, Similar
 from memfold.providers.contradictions import contradicts, only_by_preference
 from memfold.providers.corrections import corrected
-from memfold.providers.repeats import repeats
+from memfold.providers.repeats import repeats, repeats_parts
 
 
 class OfflineDecider:
@@ -34,11 +34,23 @@ def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
     for similar in candidate.similar:
         if repeats(candidate, similar):
             return Decision("NONE", number, text, similar.memory_id)
+    again = repeats_parts(text, candidate.similar)
+    if again is not None:
+        return Decision("NONE", number, text, again.memory_id)
     left = [similar for similar in candidate.similar if similar.memory_id not in updated]
-    replaced = _replaced(candidate.fact, left) or corrected(text, left)
+    open_to_it = [similar for similar in left if not _outlives(similar, candidate.fact)]
+    replaced = _replaced(candidate.fact, left) or corrected(text, open_to_it)
     if replaced is not None:
         return Decision("UPDATE", number, text, replaced.memory_id)
     return Decision("ADD", number, text)
+
+
+def _outlives(similar: Similar, fact: FoundFact) -> bool:
+    """Whether the memory says something of which the fact does not speak: "Sarah left" leaves "I met Sarah from Google"."""
+    spoken_of = {(new.source.casefold(), new.relationship) for new in fact.relations}
+    return bool(spoken_of) and any(
+        (old.source.casefold(), old.relationship) not in spoken_of for old in similar.relations
+    )
 
 
 def _replaced(fact: FoundFact, shown: Sequence[Similar]) -> Similar | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 from memfold.memory.facts import Candidate, FoundRelation, Similar
 from memfold.memory.texts import plain_words
+from memfold.memory.wording import terms
+from memfold.providers.small_talk import CHAT, PRAISE
 from memfold.providers.vocabulary import wordset
 
 NEAR = 0.97
@@ -14,6 +18,9 @@ LIGHT = wordset(
     a an the of to that this in on at for my am is are was be been do does did have has had
     """
 )
+PARTS = re.compile(r"[,;:!?]|\b(?:and|so|because|but)\b", re.IGNORECASE)
+"""Where a sentence can be cut into what was said before and what is said around it."""
+AROUND = frozenset(term for word in CHAT | PRAISE for term in terms(word))
 
 
 def repeats(candidate: Candidate, similar: Similar) -> bool:
@@ -31,8 +38,27 @@ def repeats(candidate: Candidate, similar: Similar) -> bool:
     if not differing:
         relations = _triples(candidate.fact.relations)
         return bool(relations) and relations == _triples(similar.relations)
-    same_order = [word for word in new if word not in LIGHT] == [word for word in old if word not in LIGHT]
-    return same_order and LIGHT.issuperset(differing)
+    return _without(new, LIGHT) == _without(old, LIGHT) and LIGHT.issuperset(differing)
+
+
+def repeats_parts(text: str, similar: Sequence[Similar]) -> Similar | None:
+    """The memory that a sentence says again, where all else that it says is small talk, or said again too.
+
+    "Well, I have a greyhound, so I know what I'm talking about" beside "I have a greyhound".
+    """
+    known = {tuple(plain_words(each.text)): each for each in similar}
+    again: list[Similar] = []
+    for part in PARTS.split(text):
+        found = known.get(tuple(plain_words(part))) if terms(part) else None
+        if found is not None:
+            again.append(found)
+        elif not AROUND.issuperset(terms(part)):
+            return None
+    return again[0] if again else None
+
+
+def _without(words: list[str], light: frozenset[str]) -> list[str]:
+    return [word for word in words if word not in light]
 
 
 def _triples(relations: list[FoundRelation]) -> set[tuple[str, str, str, bool]]:

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from spacy.tokens import Span, Token
 
 from memfold.providers.clauses import SUBJECT, TELLING, THINKING
+from memfold.providers.small_talk import CHAT, FEELING_FOR, PRAISE
 from memfold.providers.vocabulary import wordset
 
-CHAT = wordset(
-    """
-    hi hello hey hiya howdy greetings morning afternoon evening night bye goodbye later soon tomorrow today thanks
-    thank thx ty please welcome sorry pardon excuse yes yeah yep yup no nope nah ok okay k alright sure right exactly
-    indeed absolutely definitely totally certainly agree disagree agreed wow oh ah uh um hmm haha lol lmao omg whoa
-    aw aww gosh man dude buddy bud pal guy
-    problem worry worries bet idea point thing stuff see know think guess suppose understand got get let meet talk
-    chat catch sound look seem feel make have wait hold hear say tell day weekend week time luck fun help care much lot
-    bit moment second minute sec way helpful appreciate mean try go come be do keep stay take give need want hope wish
-    really very too so anyway btw congrats congratulations cheers kidding joke question answer deal news word stop
-    true correct fair sense wrong support pic picture photo share end lately people
-    long new like love work job best part great
-    """
+LAUGHTER = re.compile(
+    r"(?:a*h+a+(?:h+a*)*|h+e+(?:h+e*)+|lo+l+|(?:x|:|;|=)['-]?[dpo)(]+|[^\w\s]+|woo+|a+w+|y+a+y+|m+h*m+)",
+    re.IGNORECASE,
 )
-"""Lemmas that alone make small talk."""
-PRAISE = wordset(
-    """
-    cool nice great good fine well awesome amazing wonderful fantastic perfect excellent lovely brilliant interesting
-    funny glad happy bad sad sweet cute beautiful gorgeous stunning impressive inspiring incredible important special
-    fun exciting excited thrilled proud pretty tough hard rough terrible awful horrible crazy kind thoughtful grateful
-    thankful lucky neat rad super tasty delicious yummy relaxing peaceful fascinating inspired useful touching
-    heartwarming big huge true worth
-    """
+"""A word that is only a sound or a face."""
+FACE = re.compile(
+    "[\U0001f600-\U0001f64f\U0001f923-\U0001f92f\U0001f970-\U0001f97a]|[:;=]['-]?[dpo)]", re.IGNORECASE
 )
-"""Adjectives that say what one thinks of what was just said. A sentence of these and small talk is dropped."""
-FEELING_FOR = wordset(
-    """
-    think hope bet know believe guess see love like appreciate wish admire suppose feel say hear thank
-    glad happy proud sorry grateful thankful excited thrilled sure impressed
-    """
-)
-"""What "I" am or do in "I'm glad you like it", "I love your painting", "I bet you'll win": it is about the other."""
+THANKS = frozenset({"thanks", "thank", "thx", "cheers", "ty"})
+STRETCHED = re.compile(r"(\w)\1{2,}")
+LEFT_OPEN = frozenset({"might", "may", "could", "would"})
+RUMOUR = wordset("supposedly apparently reportedly allegedly rumour rumor somewhere")
+ANYBODY = wordset("they people someone somebody everyone everybody critics experts folks")
+SUPPOSING = frozenset({"imagine", "suppose", "wish", "say"})
 ME = frozenset({"i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "im", "ive"})
 YOU = frozenset({"you", "your", "yours", "yourself", "u", "ya", "ur"})
 
@@ -52,11 +36,30 @@ def worth_keeping(sentence: Span, called: Collection[str] = ()) -> bool:
     """
     if not any(_says_something(token, called) for token in sentence):
         return False
+    if is_left_open(sentence) or _is_aside(sentence):
+        return False
     if is_question(sentence):
         return any(_states(token) for token in sentence)
     if _is_about_you(sentence):
         return False
     return not _is_request(sentence) or any(token.lower_ in ME - {"me", "us"} for token in sentence)
+
+
+def is_left_open(sentence: Span) -> bool:
+    """Supposed, wished or told by anybody: "Imagine we lived on Mars", "I might go some day", "They say that …"."""
+    root = sentence.root
+    lemma, children = root.lemma_.lower(), list(root.children)
+    subjects = {child.lower_ for child in children if child.dep_ in SUBJECT}
+    if lemma in SUPPOSING - {"say"} and (subjects <= {"i", "we"}):
+        return True
+    if lemma in {"say", "read", "hear", "claim", "tell"} and any(child.dep_ == "ccomp" for child in children):
+        heard = lemma in {"read", "hear"} and subjects <= {"i", "we"}
+        return heard or bool(subjects & ANYBODY)
+    if any(token.lower_ in RUMOUR for token in sentence):
+        return True
+    modal = next((child.lower_ for child in children if child.tag_ == "MD"), "")
+    polite = modal in {"would", "'d", "’d"} and lemma in {"like", "prefer", "rather"}
+    return modal in LEFT_OPEN | {"'d", "’d"} and not polite
 
 
 def is_question(sentence: Span) -> bool:
@@ -68,7 +71,10 @@ def _says_something(token: Token, called: Collection[str]) -> bool:
         return False
     if token.is_stop or token.dep_ in {"intj", "vocative"} or _is_called(token, called):
         return False
-    return not ({token.lower_, token.lemma_.lower()} & (CHAT | PRAISE))
+    plain = STRETCHED.sub(r"\1", token.lower_)
+    if LAUGHTER.fullmatch(token.lower_) or LAUGHTER.fullmatch(plain):
+        return False
+    return not (token.vocab[plain].is_stop or {token.lower_, plain, token.lemma_.lower()} & (CHAT | PRAISE))
 
 
 def _is_called(token: Token, called: Collection[str]) -> bool:
@@ -77,6 +83,17 @@ def _is_called(token: Token, called: Collection[str]) -> bool:
     return token.pos_ == "PROPN" and any(
         name == said or (len(said) > 2 and name.startswith(said)) for name in called
     )
+
+
+def _is_aside(sentence: Span) -> bool:
+    """Thanks or laughter, and nothing of oneself: "maybe later, thanks!", "I'm dying 😂"."""
+    words = [token for token in sentence if any(map(str.isalnum, token.text))]
+    thanks = any(token.lower_ in THANKS for token in words) and not any(token.lower_ in ME for token in words)
+    laughs = any(
+        token.lower_ in {"lol", "lmao", "haha", "hehe"} or FACE.search(token.text) for token in sentence
+    )
+    names = any(token.pos_ in {"PROPN", "NUM", "NOUN"} for token in words)
+    return thanks or (laughs and len(words) <= 5 and not names)
 
 
 def _is_about_you(sentence: Span) -> bool:

@@ -46,3 +46,24 @@ def test_when_two_may_be_meant_neither_is_replaced() -> None:
     assert (
         found("I cancelled the membership", "I have a gym membership", "I have a museum membership") is None
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "memory"),
+    [
+        ("Rosa and I are separated", "I'm married to Rosa"),
+        ("My old laptop died", "I have an old laptop"),
+        ("We're not going to Chile after all", "We're going to Chile in spring"),
+        ("I eat rye bread instead of white bread", "I eat white bread"),
+    ],
+)
+def test_what_is_over_may_stand_before_the_word_that_says_so(text: str, memory: str) -> None:
+    assert found(text, memory) == memory
+
+
+def test_one_of_two_things_that_ends_does_not_take_the_other_with_it() -> None:
+    assert found("We cancelled Hulu", "We have Netflix and Hulu") is None
+
+
+def test_what_is_over_already_does_not_end_again() -> None:
+    assert found("I no longer work at Ikea", "I left Ikea") is None
