@@ -35,7 +35,7 @@ from memfold.providers.presets import ModelSettings, models_from
 from memfold.schemas.records import AddRequested, Item, Message, Scope
 
 NEAR = 0.55
-"""Cosine from which a memory counts as saying what a reference fact says; how it was checked stands in docs/benchmarks.md."""
+"""Cosine from which a memory counts as saying what a reference fact says. Not checked by hand yet: `--pairs 50` prints what to check."""
 NEAR_ITS_TURN = 0.7
 """Cosine from which a memory is near what a turn says, as a whole or in one of its sentences."""
 SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")

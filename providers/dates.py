@@ -150,7 +150,9 @@ def _absolute(sentence: Span, today: date | None) -> Iterator[Told]:
             continue
         if WHOLLY_A_DATE.fullmatch(text) or ISO_DATE.fullmatch(text):
             verb = _verb(sentence, entity.start_char - sentence.start_char)
-            period = _read(text, today, _is_past(verb))
+            # What lasts since June began in a June that is over.
+            since = entity.root.head.lower_ == "since"
+            period = _read(text, today, since or _is_past(verb))
             if period is not None:
                 added = "" if YEAR.search(text) else f"{period.first:%Y}"
                 yield Told(period, entity.start_char, entity.end_char, added, verb)
@@ -196,9 +198,13 @@ def _verb(sentence: Span, at: int) -> Token:
 
 def _is_past(verb: Token) -> bool:
     """Told of the past: "went", "have been", "was going"; an infinitive is as the verb above it."""
-    while verb.tag_ in {"VB", "VBG"} and verb.dep_ in {"xcomp", "advcl", "pcomp"} and verb.head != verb:
+    while verb.dep_ != "ROOT" and (
+        (verb.tag_ in {"VB", "VBG"} and verb.dep_ in {"xcomp", "advcl", "pcomp"}) or verb.dep_ == "acomp"
+    ):
         verb = verb.head
     finite = [child for child in verb.children if child.dep_ in {"aux", "auxpass"}]
     if any(child.tag_ == "MD" for child in finite):
         return False
-    return verb.tag_ in PAST or any(child.tag_ == "VBD" for child in finite)
+    # "I'm getting married in June" is still to come; "was married", "have married" and a bare "married" are over.
+    over = not finite or any(child.tag_ == "VBD" or child.lemma_ == "have" for child in finite)
+    return over and (verb.tag_ in PAST or any(child.tag_ == "VBD" for child in finite))
