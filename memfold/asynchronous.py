@@ -11,6 +11,7 @@ from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
+from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
 from memfold.memory.recalling import checked_limit, checked_threshold
 from memfold.memory.results import (
@@ -144,23 +145,27 @@ class AsyncMemory:
         threshold: float | None = 0.1,
         filters: Mapping[str, Any] | None = None,
         explain: bool = False,
+        as_of: Any = None,
     ) -> Result:
         """The memories that answer best, best first, and the relations that belong to them: {results, relations}.
 
         `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
         what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
-        each part of the ranking added. `top_k` is `limit` by its newer name. Raises InvalidInput, InvalidType, ViewUnreachable.
+        each part of the ranking added. `as_of` (datetime, ISO 8601 text, Unix seconds): what would have been answered then, by when
+        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name. Raises InvalidInput, InvalidType, ViewUnreachable.
         """
         text = checked_text("query", query)
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted, least = checked_limit(limit if top_k is None else top_k), checked_threshold(threshold)
-        found = await (await self._ready()).recalling.search(text, reach, wanted, least)
+        then = checked_moment(as_of)
+        found = await (await self._ready()).recalling_as_of(then).search(text, reach, wanted, least)
         results = [memory_result(hit.row, hit.score, hit.parts if explain else None) for hit in found.hits]
         return {"results": results, "relations": [relation_result(relation) for relation in found.relations]}
 
-    async def get(self, memory_id: str) -> Result | None:
-        """One memory, None when there is none or it was deleted. Raises InvalidInput for what is no id."""
-        row = await (await self._ready()).recalling.get(memory_id)
+    async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:
+        """One memory, None when there is none or it was deleted; `as_of` as in `search`. Raises InvalidInput for what is no id."""
+        then = checked_moment(as_of)
+        row = await (await self._ready()).recalling_as_of(then).get(memory_id)
         return None if row is None else memory_result(row)
 
     async def get_all(
@@ -172,11 +177,13 @@ class AsyncMemory:
         limit: int = 100,
         top_k: int | None = None,
         filters: Mapping[str, Any] | None = None,
+        as_of: Any = None,
     ) -> Result:
-        """Every current memory that passes, oldest first, and its relations: {results, relations}. `filters` as in `search`."""
+        """Every current memory that passes, oldest first, and its relations: {results, relations}. `filters` and `as_of` as in `search`."""
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted = checked_limit(limit if top_k is None else top_k)
-        rows, relations = await (await self._ready()).recalling.get_all(reach, wanted)
+        then = checked_moment(as_of)
+        rows, relations = await (await self._ready()).recalling_as_of(then).get_all(reach, wanted)
         return {
             "results": memory_results(rows),
             "relations": [relation_result(relation) for relation in relations],

@@ -183,8 +183,12 @@ class RelationGraph(Protocol):
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
-        """Relations that hold now inside the scope, oldest first; of one relationship, and about something, if given."""
+        """Relations that hold now inside the scope, oldest first; of one relationship, and about something, if given.
+
+        `as_of`: those that held at this moment, by when the log learnt of them and of their end.
+        """
         ...
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 
 from memfold.memory.ports import About, Relation
@@ -28,9 +29,13 @@ class OxigraphRelations:
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
-        """Relations that hold now inside the scope, oldest first; at most `limit`. Those of closed shards are left out."""
-        return await asyncio.to_thread(self.find, tenant, subject, scope, relationship, about, limit)
+        """Relations that hold now inside the scope, or held at the moment `as_of`, oldest first; at most `limit`.
+
+        Those of closed shards are left out.
+        """
+        return await asyncio.to_thread(self.find, tenant, subject, scope, relationship, about, limit, as_of)
 
     def find(
         self,
@@ -40,12 +45,13 @@ class OxigraphRelations:
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
         """As `relations`, in the calling thread."""
         wanted = None if about is None else (frozenset(about.memory_ids), frozenset(about.words))
         found = [
             assertion
-            for assertion in self._assertions(tenant, subject, scope)
+            for assertion in self._assertions(tenant, subject, scope, as_of)
             if (relationship is None or assertion.relationship == relationship)
             and (wanted is None or _is_about(assertion, *wanted))
             and scope.covers(assertion.scope)
@@ -53,14 +59,30 @@ class OxigraphRelations:
         found.sort(key=lambda assertion: (assertion.since, assertion.partition, *assertion.place()))
         return [assertion.relation() for assertion in found[:limit]]
 
-    def _assertions(self, tenant: str, subject: str | None, scope: Scope) -> Iterator[Assertion]:
+    def _assertions(
+        self, tenant: str, subject: str | None, scope: Scope, as_of: datetime | None
+    ) -> Iterator[Assertion]:
         for shard in list(self._shards.values()):
             if shard is None or shard.closed:
                 continue
             if subject is None:
-                yield from shard.active_of(tenant, scope)
+                active = shard.active_of(tenant, scope)
+                past = None if as_of is None else shard.past_of(tenant, scope, after=as_of)
             else:
-                yield from shard.active(SubjectGraph(tenant, subject)).values()
+                graph = SubjectGraph(tenant, subject)
+                active = [*shard.active(graph).values()]
+                past = None if as_of is None else shard.past(graph)
+            if as_of is None or past is None:
+                yield from active
+            else:
+                # What ended between the two readings is in both.
+                yield from {
+                    one.assertion_id: one for one in [*_since(active, as_of), *past.at(as_of)]
+                }.values()
+
+
+def _since(active: Iterable[Assertion], moment: datetime) -> Iterator[Assertion]:
+    return (assertion for assertion in active if assertion.since <= moment)
 
 
 _WORDS = re.compile(r"\w+")

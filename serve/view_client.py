@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,10 @@ class ViewClient:
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
         """As RelationGraph. Raises ViewUnreachable when no worker with the graph answers for 10 s."""
-        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, about, limit))
+        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, about, limit, as_of))
 
         async def post(url: str, wait: float) -> list[Relation]:
             limit = aiohttp.ClientTimeout(total=wait)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 from aiohttp import web
@@ -34,6 +35,7 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     relationship: str | None
     about: About | None
     limit: int
+    as_of: datetime | None = None
 
 
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
@@ -99,7 +101,13 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=RelationsAsked)
         found = await view.relations.relations(
-            asked.tenant, asked.subject, asked.scope, asked.relationship, asked.about, asked.limit
+            asked.tenant,
+            asked.subject,
+            asked.scope,
+            asked.relationship,
+            asked.about,
+            asked.limit,
+            asked.as_of,
         )
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
