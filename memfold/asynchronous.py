@@ -10,12 +10,14 @@ from typing import Any
 from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
+from memfold.memory.exploring import checked_walk
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
 from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
 from memfold.memory.recalling import checked_limit, checked_threshold
 from memfold.memory.results import (
     Result,
+    around_result,
     item_results,
     memory_result,
     memory_results,
@@ -188,6 +190,31 @@ class AsyncMemory:
             "results": memory_results(rows),
             "relations": [relation_result(relation) for relation in relations],
         }
+
+    async def relations(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        entity: str | None = None,
+        relationship: str | None = None,
+        hops: int = 1,
+        as_of: Any = None,
+        valid_at: Any = None,
+        ended: bool = False,
+        limit: int = 100,
+    ) -> Result:
+        """The relations around an entity (its name or id), nearest first: {entities: the ids meant, relations, more}.
+
+        Each relation has its `distance`, 1 to `hops` (at most 3); with `relationship` only such ones are followed, and without an
+        entity all of them are given. `since` and `until` are when the log learnt of it and of its end, `valid_from` and `valid_to`
+        when it was true, as far as that was said. `as_of` asks by the former as in `search`, `valid_at` by the latter; `ended`
+        adds what holds no longer. `more`: there are more than `limit`. Raises InvalidInput, InvalidType, ViewUnreachable.
+        """
+        scope = checked_scope(user_id, agent_id, run_id)
+        walk = checked_walk(entity, relationship, hops, as_of, valid_at, ended, limit)
+        return around_result(await (await self._ready()).exploring.around(scope, walk))
 
     async def update(
         self,

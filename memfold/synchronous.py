@@ -57,6 +57,7 @@ class Memory:
     search = _waited_for(AsyncMemory.search)
     get = _waited_for(AsyncMemory.get)
     get_all = _waited_for(AsyncMemory.get_all)
+    relations = _waited_for(AsyncMemory.relations)
     update = _waited_for(AsyncMemory.update)
     delete = _waited_for(AsyncMemory.delete)
     delete_all = _waited_for(AsyncMemory.delete_all)

@@ -75,6 +75,7 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
             source_entity=self.source_entity,
             target_entity=self.target_entity,
             valid_from=self.valid_from,
+            valid_to=self.valid_to,
         )
 
 

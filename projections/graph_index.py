@@ -8,11 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from memfold.memory.ports import About, Relation
+from msgspec.structs import replace
+
+from memfold.memory.ports import About, Around, Relation, Walk
+from memfold.memory.walking import around
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_fold import Assertion
+from memfold.projections.graph_past import Past
 from memfold.projections.graph_terms import SubjectGraph
 from memfold.schemas.records import Scope
+
+Told = tuple[Assertion, datetime | None]
+"""An assertion, and when the log learnt that it had ended."""
 
 
 class OxigraphRelations:
@@ -59,30 +66,53 @@ class OxigraphRelations:
         found.sort(key=lambda assertion: (assertion.since, assertion.partition, *assertion.place()))
         return [assertion.relation() for assertion in found[:limit]]
 
+    async def around(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
+        """Relations inside the scope, nearest first and oldest first among those. Those of closed shards are left out."""
+        return await asyncio.to_thread(self.walk, tenant, subject, scope, walk)
+
+    def walk(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
+        """As `around`, in the calling thread."""
+        ended = walk.ended or walk.valid_at is not None
+        told = [
+            (assertion, until)
+            for assertion, until in self._told(tenant, subject, scope, walk.as_of, ended)
+            if scope.covers(assertion.scope)
+        ]
+        told.sort(key=lambda one: (one[0].since, one[0].partition, *one[0].place()))
+        return around([replace(assertion.relation(), until=until) for assertion, until in told], walk)
+
     def _assertions(
         self, tenant: str, subject: str | None, scope: Scope, as_of: datetime | None
     ) -> Iterator[Assertion]:
+        return (assertion for assertion, _ in self._told(tenant, subject, scope, as_of, ended=False))
+
+    def _told(
+        self, tenant: str, subject: str | None, scope: Scope, as_of: datetime | None, ended: bool
+    ) -> Iterator[Told]:
+        """What held at a moment, or holds now, and what had `ended` by then; of each shard, none twice."""
         for shard in list(self._shards.values()):
             if shard is None or shard.closed:
                 continue
-            if subject is None:
-                active = shard.active_of(tenant, scope)
-                past = None if as_of is None else shard.past_of(tenant, scope, after=as_of)
-            else:
-                graph = SubjectGraph(tenant, subject)
-                active = [*shard.active(graph).values()]
-                past = None if as_of is None else shard.past(graph)
-            if as_of is None or past is None:
-                yield from active
-            else:
-                # What ended between the two readings is in both.
-                yield from {
-                    one.assertion_id: one for one in [*_since(active, as_of), *past.at(as_of)]
-                }.values()
+            graph = None if subject is None else SubjectGraph(tenant, subject)
+            active = shard.active_of(tenant, scope) if graph is None else shard.active(graph).values()
+            if as_of is None and not ended:
+                yield from ((assertion, None) for assertion in active)
+                continue
+            after = None if ended else as_of
+            past = shard.past_of(tenant, scope, after) if graph is None else shard.past(graph)
+            yield from _then(active, past, as_of, ended)
 
 
-def _since(active: Iterable[Assertion], moment: datetime) -> Iterator[Assertion]:
-    return (assertion for assertion in active if assertion.since <= moment)
+def _then(active: Iterable[Assertion], past: Past, as_of: datetime | None, ended: bool) -> Iterable[Told]:
+    # What ended between reading the active ones and the past is in both: by id it counts once, as ended.
+    told: dict[str, Told] = {
+        one.assertion_id: (one, None) for one in active if as_of is None or one.since <= as_of
+    }
+    if as_of is not None:
+        told |= {one.assertion_id: (one, None) for one in past.at(as_of)}
+    if ended:
+        told |= {one.assertion_id: (one, until) for one, until in past.before(as_of)}
+    return told.values()
 
 
 _WORDS = re.compile(r"\w+")

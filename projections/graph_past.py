@@ -41,8 +41,10 @@ class Past:
         held = np.flatnonzero((self._since <= then) & (self._until > then))
         return [self._ended[n][0].over(None) for n in held]
 
-    def before(self, moment: datetime) -> list[tuple[Assertion, datetime]]:
-        """Those that had ended by an aware moment."""
+    def before(self, moment: datetime | None) -> list[tuple[Assertion, datetime]]:
+        """Those that had ended by an aware moment, or by now; each with when."""
+        if moment is None:
+            return self._ended
         return [self._ended[n] for n in np.flatnonzero(self._until <= _times([moment]))]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.corpora import Corpora
+from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
@@ -29,6 +30,7 @@ class Caller:
 
     writing: Writing
     recalling: Recalling
+    exploring: Exploring
     history: HistoryLog
     views: ViewClient
     past: Past
@@ -68,6 +70,7 @@ class Caller:
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
                 recalling,
+                Exploring(settings.tenant, views, parts.keys),
                 history,
                 views,
                 Past(recalling, parts.index, parts.feed),

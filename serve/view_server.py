@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from memfold.memory.ports import About, RelationGraph
+from memfold.memory.ports import About, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
@@ -36,6 +36,13 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     about: About | None
     limit: int
     as_of: datetime | None = None
+
+
+class WalkAsked(msgspec.Struct, frozen=True):
+    tenant: str
+    subject: str | None
+    scope: Scope
+    walk: Walk
 
 
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
@@ -111,6 +118,13 @@ def view_application(view: View, token: str) -> web.Application:
         )
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
+    async def around(request: web.Request) -> web.Response:
+        if view.relations is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        asked = msgspec.json.decode(await request.read(), type=WalkAsked)
+        found = await view.relations.around(asked.tenant, asked.subject, asked.scope, asked.walk)
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
         breakers = [state._asdict() for state in view.breakers()] if view.breakers else []
@@ -132,6 +146,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
     application.router.add_post("/v1/relations", relations)
+    application.router.add_post("/v1/around", around)
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)

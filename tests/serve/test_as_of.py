@@ -63,7 +63,8 @@ async def test_what_was_deleted_or_cleared_was_known_until_then(memory: AsyncMem
     await memory.delete(one)
     two = (await memory.add("I met Tom from Oslo", user_id=alex, agent_id=agent))["results"][0]["id"]
     await memory.delete_all(user_id=alex)
-    for scope in ({"user_id": alex}, {"agent_id": agent}):
+    scopes: list[dict[str, Any]] = [{"user_id": alex}, {"agent_id": agent}]
+    for scope in scopes:
         found = await memory.get_all(**scope, as_of=await before(memory, one, 2))
         assert texts(found) == ["I met Sarah from Google"]
         assert {"Sarah", "Google"} <= targets(found)
