@@ -10,7 +10,7 @@ from typing import Any
 from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
-from memfold.memory.exploring import checked_walk
+from memfold.memory.exploring import checked_format, checked_sparql, checked_walk
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
 from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
@@ -215,6 +215,44 @@ class AsyncMemory:
         scope = checked_scope(user_id, agent_id, run_id)
         walk = checked_walk(entity, relationship, hops, as_of, valid_at, ended, limit)
         return around_result(await (await self._ready()).exploring.around(scope, walk))
+
+    async def sparql(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float = 5.0,
+        limit: int = 1000,
+    ) -> Result:
+        """What a SELECT, ASK or CONSTRUCT finds in the graph of the user (else the agent, else the run), as SPARQL JSON.
+
+        The triples that hold are the default graph; `GRAPH ?g` has every assertion there was, with its provenance. The prefixes
+        rdf, rdfs, xsd, prov, mf, relationship, type and entity are there. `parameters` are values of variables that the query
+        selects: texts, numbers, times, {"type": "uri", "value": ...}. CONSTRUCT gives rows of subject, predicate and object.
+        Raises InvalidInput for a query that cannot be answered (also SERVICE, FROM, updates), QueryStopped after `timeout`
+        seconds, above `limit` rows or too much memory.
+        """
+        scope = checked_scope(user_id, agent_id, run_id)
+        asked = checked_sparql(query, parameters, timeout, limit)
+        return await (await self._ready()).exploring.sparql(scope, asked)
+
+    async def export(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        format: str = "turtle",
+    ) -> str:
+        """The same graph as turtle, trig, json-ld or n-quads, with its provenance in PROV-O; turtle puts all into one graph.
+
+        Raises InvalidInput for another format, ViewUnreachable.
+        """
+        scope, wanted = checked_scope(user_id, agent_id, run_id), checked_format(format)
+        return await (await self._ready()).exploring.export(scope, wanted)
 
     async def update(
         self,

@@ -58,6 +58,8 @@ class Memory:
     get = _waited_for(AsyncMemory.get)
     get_all = _waited_for(AsyncMemory.get_all)
     relations = _waited_for(AsyncMemory.relations)
+    sparql = _waited_for(AsyncMemory.sparql)
+    export = _waited_for(AsyncMemory.export)
     update = _waited_for(AsyncMemory.update)
     delete = _waited_for(AsyncMemory.delete)
     delete_all = _waited_for(AsyncMemory.delete_all)

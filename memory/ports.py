@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -227,6 +227,31 @@ class RelationGraph(Protocol):
 
     async def around(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
         """Relations inside the scope, nearest first and oldest first among those."""
+        ...
+
+
+class GraphExport(Protocol):
+    """Gives a subject's graph away as RDF."""
+
+    async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """What holds inside the scope, and every assertion there ever was with its provenance; of an unknown subject nothing."""
+        ...
+
+
+class SparqlAsked(Struct, frozen=True):
+    """A query, the values of its variables, and what it may take: seconds, and rows of the answer."""
+
+    query: str
+    parameters: Mapping[str, Any]
+    timeout: float
+    limit: int
+
+
+class SparqlEngine(Protocol):
+    """Answers read-only SPARQL over an export, and cannot be made to do anything else."""
+
+    async def answer(self, tenant: str, subject: str, dataset: str, asked: SparqlAsked) -> dict[str, Any]:
+        """SPARQL JSON. `dataset`: the export of this subject as n-quads. Raises InvalidInput, InvalidType, QueryStopped."""
         ...
 
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.memory.walking import around
 from memfold.projections.graph import GraphShard
+from memfold.projections.graph_export import serialized, spelled_out
 from memfold.projections.graph_fold import Assertion
 from memfold.projections.graph_past import Past
 from memfold.projections.graph_terms import SubjectGraph
@@ -80,6 +81,19 @@ class OxigraphRelations:
         ]
         told.sort(key=lambda one: (one[0].since, one[0].partition, *one[0].place()))
         return around([replace(assertion.relation(), until=until) for assertion, until in told], walk)
+
+    async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """As GraphExport. Raises InvalidInput for a format that there is not."""
+        return await asyncio.to_thread(self.serialize, tenant, subject, scope, format)
+
+    def serialize(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """As `export`, in the calling thread."""
+        told = [
+            one for one in self._told(tenant, subject, scope, None, ended=True) if scope.covers(one[0].scope)
+        ]
+        active = [assertion for assertion, until in told if until is None]
+        ended = [(assertion, until) for assertion, until in told if until is not None]
+        return serialized(spelled_out(SubjectGraph(tenant, subject), active, ended), format)
 
     def _assertions(
         self, tenant: str, subject: str | None, scope: Scope, as_of: datetime | None

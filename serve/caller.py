@@ -13,6 +13,7 @@ from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
+from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.providers.presets import close_models, embedder_from
 from memfold.serve.embedded import EmbeddedStack, running_stack
 from memfold.serve.kafka_log import KafkaWriteLog
@@ -70,7 +71,7 @@ class Caller:
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
                 recalling,
-                Exploring(settings.tenant, views, parts.keys),
+                Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
                 views,
                 Past(recalling, parts.index, parts.feed),

@@ -17,11 +17,12 @@ from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.serve.view_address import ViewAddress, addresses
-from memfold.serve.view_server import LONGEST_WAIT, OFFSET, RelationsAsked, WalkAsked
+from memfold.serve.view_server import LONGEST_WAIT, OFFSET, ExportAsked, RelationsAsked, WalkAsked
 from memfold.streams.outcomes import Outcome
 
 _AGAIN = 0.1
 _GRAPH_PATIENCE = 10.0
+_EXPORT_PATIENCE = 60.0
 _LONG = aiohttp.ClientTimeout(total=600)
 
 
@@ -95,7 +96,12 @@ class ViewClient:
         found = await self._graph("around", WalkAsked(tenant, subject, scope, walk))
         return msgspec.json.decode(found, type=Around)
 
-    async def _graph(self, path: str, asked: msgspec.Struct) -> bytes:
+    async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """As GraphExport. Raises as `relations`."""
+        asked = ExportAsked(tenant, subject, scope, format)
+        return (await self._graph("export", asked, patience=_EXPORT_PATIENCE)).decode()
+
+    async def _graph(self, path: str, asked: msgspec.Struct, patience: float = _GRAPH_PATIENCE) -> bytes:
         """What the worker with the graph answers."""
         body = msgspec.json.encode(asked)
 
@@ -105,7 +111,7 @@ class ViewClient:
                 response.raise_for_status()
                 return await response.read()
 
-        found: bytes | None = await self._ask("graph", _GRAPH_PATIENCE, post)
+        found: bytes | None = await self._ask("graph", patience, post)
         if found is None:
             raise ViewUnreachable(
                 f"no worker with the graph answers in {self._home}; see `memfold status`, start one with `memfold up`"

@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from memfold.memory.ports import About, RelationGraph, Walk
+from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
@@ -45,6 +45,13 @@ class WalkAsked(msgspec.Struct, frozen=True):
     walk: Walk
 
 
+class ExportAsked(msgspec.Struct, frozen=True):
+    tenant: str
+    subject: str
+    scope: Scope
+    format: str
+
+
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
 """{projection: {partition: how it stands}} of the shards that this process owns."""
 
@@ -68,6 +75,7 @@ class View:
     switch: Switch | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
     breakers: Breakers | None = None
+    exports: GraphExport | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -125,6 +133,13 @@ def view_application(view: View, token: str) -> web.Application:
         found = await view.relations.around(asked.tenant, asked.subject, asked.scope, asked.walk)
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
+    async def export(request: web.Request) -> web.Response:
+        if view.exports is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        asked = msgspec.json.decode(await request.read(), type=ExportAsked)
+        found = await view.exports.export(asked.tenant, asked.subject, asked.scope, asked.format)
+        return web.Response(body=found.encode(), content_type="text/plain", charset="utf-8")
+
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
         breakers = [state._asdict() for state in view.breakers()] if view.breakers else []
@@ -147,6 +162,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
     application.router.add_post("/v1/relations", relations)
     application.router.add_post("/v1/around", around)
+    application.router.add_post("/v1/export", export)
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)
