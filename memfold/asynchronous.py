@@ -154,7 +154,8 @@ class AsyncMemory:
         `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
         what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
         each part of the ranking added. `as_of` (datetime, ISO 8601 text, Unix seconds): what would have been answered then, by when
-        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name. Raises InvalidInput, InvalidType, ViewUnreachable.
+        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name.
+        Raises InvalidInput, InvalidType, ViewUnreachable.
         """
         text = checked_text("query", query)
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})

@@ -147,7 +147,7 @@ class MemoryFeed(Protocol):
         ...
 
 
-class Relation(Struct, frozen=True):
+class Relation(Struct, frozen=True, gc=False):
     """A relation that holds now, or held once, with the memory that is its evidence."""
 
     source: str

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 
-from msgspec.structs import replace
-
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.memory.walking import around
 from memfold.projections.graph import GraphShard
@@ -80,7 +78,7 @@ class OxigraphRelations:
             if scope.covers(assertion.scope)
         ]
         told.sort(key=lambda one: (one[0].since, one[0].partition, *one[0].place()))
-        return around([replace(assertion.relation(), until=until) for assertion, until in told], walk)
+        return around([assertion.relation(until) for assertion, until in told], walk)
 
     async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
         """As GraphExport. Raises InvalidInput for a format that there is not."""
@@ -117,16 +115,16 @@ class OxigraphRelations:
             yield from _then(active, past, as_of, ended)
 
 
-def _then(active: Iterable[Assertion], past: Past, as_of: datetime | None, ended: bool) -> Iterable[Told]:
+def _then(active: Iterable[Assertion], past: Past, as_of: datetime | None, ended: bool) -> Iterator[Told]:
     # What ended between reading the active ones and the past is in both: by id it counts once, as ended.
-    told: dict[str, Told] = {
-        one.assertion_id: (one, None) for one in active if as_of is None or one.since <= as_of
-    }
-    if as_of is not None:
-        told |= {one.assertion_id: (one, None) for one in past.at(as_of)}
-    if ended:
-        told |= {one.assertion_id: (one, until) for one, until in past.before(as_of)}
-    return told.values()
+    over = past.before(as_of) if ended else []
+    held = [] if as_of is None else past.at(as_of)
+    named = {one.assertion_id for one, _ in over} | {one.assertion_id for one in held}
+    yield from over
+    yield from ((one, None) for one in held)
+    for one in active:
+        if (as_of is None or one.since <= as_of) and one.assertion_id not in named:
+            yield one, None
 
 
 _WORDS = re.compile(r"\w+")
