@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.material import TENANT, sentence
 from benchmarks.table import Row, percentiles
-from memfold.memory.ports import Walk
 from memfold.memory.corpora import Corpora
+from memfold.memory.ports import Walk
 from memfold.memory.reach import checked_reach
 from memfold.memory.recalling import Recalling
 from memfold.projections.base import Position, Shard, fenced

@@ -41,7 +41,7 @@ async def test_a_change_of_mind_is_not_known_before_it_was_said(memory: AsyncMem
     for told in (then, then.isoformat(), then.timestamp()):
         found = await memory.get_all(user_id=alex, as_of=told)
         assert (texts(found), targets(found)) == (["I like coffee"], {"coffee"})
-    found = await memory.search("what do I drink", user_id=alex, threshold=-1, as_of=then)
+    found = await memory.search("what do I drink", user_id=alex, threshold=None, as_of=then)
     assert (texts(found), targets(found)) == (["I like coffee"], {"coffee"})
     shown = await memory.get(one, as_of=then)
     assert shown is not None
