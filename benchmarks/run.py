@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.asof import asof
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
@@ -18,7 +19,7 @@ from benchmarks.table import Row, report
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
-ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "large")
+ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "asof", "large")
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
@@ -43,6 +44,8 @@ def main() -> None:
             rows += endpoint(folder)
         if "stages" in wanted:
             rows += stages(folder)
+        if "asof" in wanted:
+            rows += asof(folder)
         if "rebuild" in wanted or "search" in wanted or "large" in wanted:
             small, small_rate, settings = rebuild(folder, SMALL, 15_000)
             rows += small

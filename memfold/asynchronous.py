@@ -10,11 +10,14 @@ from typing import Any
 from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
+from memfold.memory.exploring import checked_format, checked_sparql, checked_walk
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
+from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
 from memfold.memory.recalling import checked_limit, checked_threshold
 from memfold.memory.results import (
     Result,
+    around_result,
     item_results,
     memory_result,
     memory_results,
@@ -144,23 +147,28 @@ class AsyncMemory:
         threshold: float | None = 0.1,
         filters: Mapping[str, Any] | None = None,
         explain: bool = False,
+        as_of: Any = None,
     ) -> Result:
         """The memories that answer best, best first, and the relations that belong to them: {results, relations}.
 
         `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
         what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
-        each part of the ranking added. `top_k` is `limit` by its newer name. Raises InvalidInput, InvalidType, ViewUnreachable.
+        each part of the ranking added. `as_of` (datetime, ISO 8601 text, Unix seconds): what would have been answered then, by when
+        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name.
+        Raises InvalidInput, InvalidType, ViewUnreachable.
         """
         text = checked_text("query", query)
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted, least = checked_limit(limit if top_k is None else top_k), checked_threshold(threshold)
-        found = await (await self._ready()).recalling.search(text, reach, wanted, least)
+        then = checked_moment(as_of)
+        found = await (await self._ready()).recalling_as_of(then).search(text, reach, wanted, least)
         results = [memory_result(hit.row, hit.score, hit.parts if explain else None) for hit in found.hits]
         return {"results": results, "relations": [relation_result(relation) for relation in found.relations]}
 
-    async def get(self, memory_id: str) -> Result | None:
-        """One memory, None when there is none or it was deleted. Raises InvalidInput for what is no id."""
-        row = await (await self._ready()).recalling.get(memory_id)
+    async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:
+        """One memory, None when there is none or it was deleted; `as_of` as in `search`. Raises InvalidInput for what is no id."""
+        then = checked_moment(as_of)
+        row = await (await self._ready()).recalling_as_of(then).get(memory_id)
         return None if row is None else memory_result(row)
 
     async def get_all(
@@ -172,15 +180,80 @@ class AsyncMemory:
         limit: int = 100,
         top_k: int | None = None,
         filters: Mapping[str, Any] | None = None,
+        as_of: Any = None,
     ) -> Result:
-        """Every current memory that passes, oldest first, and its relations: {results, relations}. `filters` as in `search`."""
+        """Every current memory that passes, oldest first, and its relations: {results, relations}. `filters` and `as_of` as in `search`."""
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted = checked_limit(limit if top_k is None else top_k)
-        rows, relations = await (await self._ready()).recalling.get_all(reach, wanted)
+        then = checked_moment(as_of)
+        rows, relations = await (await self._ready()).recalling_as_of(then).get_all(reach, wanted)
         return {
             "results": memory_results(rows),
             "relations": [relation_result(relation) for relation in relations],
         }
+
+    async def relations(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        entity: str | None = None,
+        relationship: str | None = None,
+        hops: int = 1,
+        as_of: Any = None,
+        valid_at: Any = None,
+        ended: bool = False,
+        limit: int = 100,
+    ) -> Result:
+        """The relations around an entity (its name or id), nearest first: {entities: the ids meant, relations, more}.
+
+        Each relation has its `distance`, 1 to `hops` (at most 3); with `relationship` only such ones are followed, and without an
+        entity all of them are given. `since` and `until` are when the log learnt of it and of its end, `valid_from` and `valid_to`
+        when it was true, as far as that was said. `as_of` asks by the former as in `search`, `valid_at` by the latter; `ended`
+        adds what holds no longer. `more`: there are more than `limit`. Raises InvalidInput, InvalidType, ViewUnreachable.
+        """
+        scope = checked_scope(user_id, agent_id, run_id)
+        walk = checked_walk(entity, relationship, hops, as_of, valid_at, ended, limit)
+        return around_result(await (await self._ready()).exploring.around(scope, walk))
+
+    async def sparql(
+        self,
+        query: str,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        timeout: float = 5.0,
+        limit: int = 1000,
+    ) -> Result:
+        """What a SELECT, ASK or CONSTRUCT finds in the graph of the user (else the agent, else the run), as SPARQL JSON.
+
+        The triples that hold are the default graph; `GRAPH ?g` has every assertion there was, with its provenance. The prefixes
+        rdf, rdfs, xsd, prov, mf, relationship, type and entity are there. `parameters` are values of variables that the query
+        selects: texts, numbers, times, {"type": "uri", "value": ...}. CONSTRUCT gives rows of subject, predicate and object.
+        Raises InvalidInput for a query that cannot be answered (also SERVICE, FROM, updates), QueryStopped after `timeout`
+        seconds, above `limit` rows or too much memory.
+        """
+        scope = checked_scope(user_id, agent_id, run_id)
+        asked = checked_sparql(query, parameters, timeout, limit)
+        return await (await self._ready()).exploring.sparql(scope, asked)
+
+    async def export(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        format: str = "turtle",
+    ) -> str:
+        """The same graph as turtle, trig, json-ld or n-quads, with its provenance in PROV-O; turtle puts all into one graph.
+
+        Raises InvalidInput for another format, ViewUnreachable.
+        """
+        scope, wanted = checked_scope(user_id, agent_id, run_id), checked_format(format)
+        return await (await self._ready()).exploring.export(scope, wanted)
 
     async def update(
         self,

@@ -42,6 +42,10 @@ class CommandRejected(MemfoldError, RuntimeError):
     """The command was written and could not be carried out; it changed nothing. Do: read the reason and ask for something else."""
 
 
+class QueryStopped(MemfoldError, TimeoutError):
+    """A query took more time, rows or memory than it may. Do: ask for less (a narrower pattern, LIMIT), or raise the limit named."""
+
+
 class ModelUnavailable(MemfoldError, ConnectionError):
     """A model did not give a usable answer in the attempts allowed. Do: check the endpoint; what was said is kept as it was."""
 

@@ -61,7 +61,7 @@ def checked_metadata(metadata: object) -> str:
     return text
 
 
-def checked_time(timestamp: object) -> datetime | None:
+def checked_time(timestamp: object, name: str = "timestamp") -> datetime | None:
     """An aware UTC time from a datetime, ISO 8601 text or Unix seconds; None stays None. Raises InvalidInput, InvalidType."""
     if timestamp is None:
         return None
@@ -70,14 +70,14 @@ def checked_time(timestamp: object) -> datetime | None:
             timestamp = datetime.fromisoformat(timestamp)
         elif isinstance(timestamp, int | float) and not isinstance(timestamp, bool):
             timestamp = datetime.fromtimestamp(timestamp, UTC)
+        if isinstance(timestamp, datetime):
+            # A time without a zone is read as UTC: guessing the server's zone would make the log depend on where it ran.
+            return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
     except (ValueError, OverflowError, OSError) as wrong:
         raise InvalidInput(
-            f"timestamp {timestamp!r} is no time: {wrong}; use ISO 8601 or Unix seconds"
+            f"{name} {timestamp!r} is no time: {wrong}; use ISO 8601 or Unix seconds"
         ) from None
-    if not isinstance(timestamp, datetime):
-        raise InvalidType(f"timestamp must be a datetime, ISO 8601 text or Unix seconds, not {timestamp!r}")
-    # A time without a zone is read as UTC: guessing the server's zone would make the log depend on where it ran.
-    return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
+    raise InvalidType(f"{name} must be a datetime, ISO 8601 text or Unix seconds, not {timestamp!r}")
 
 
 def _message(value: object, where: str) -> Message:

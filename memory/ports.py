@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -147,8 +147,8 @@ class MemoryFeed(Protocol):
         ...
 
 
-class Relation(Struct, frozen=True):
-    """A relation that holds now, with the memory that is its evidence."""
+class Relation(Struct, frozen=True, gc=False):
+    """A relation that holds now, or held once, with the memory that is its evidence."""
 
     source: str
     source_type: str
@@ -163,6 +163,9 @@ class Relation(Struct, frozen=True):
     target_entity: str = ""
     valid_from: datetime | None = None
     """When it began to be true, if that was said; `since` is when it was learnt."""
+    valid_to: datetime | None = None
+    """When it stopped being true, if that was said; `until` is when its end was learnt, None while it holds."""
+    until: datetime | None = None
 
 
 class About(Struct, frozen=True):
@@ -170,6 +173,37 @@ class About(Struct, frozen=True):
 
     memory_ids: list[str] = []
     words: list[str] = []
+
+
+class Walk(Struct, frozen=True):
+    """Which relations are asked for: up to `hops` from an entity (an id, or a name), or all of them without one.
+
+    The walk takes only relations of `relationship`, if given, that held at `as_of` (by when they were learnt) and were true at
+    `valid_at` (by what was said); `ended` adds those that hold no longer.
+    """
+
+    entity: str | None = None
+    relationship: str | None = None
+    hops: int = 1
+    as_of: datetime | None = None
+    valid_at: datetime | None = None
+    ended: bool = False
+    limit: int = 100
+
+
+class Near(Struct, frozen=True):
+    """A relation, and how many relations it lies from the entity: 1 for its own, 0 if no entity was asked for."""
+
+    relation: Relation
+    distance: int
+
+
+class Around(Struct, frozen=True):
+    """What a walk found: the ids that its entity meant, relations nearest first, and whether there are more."""
+
+    entities: list[str]
+    relations: list[Near]
+    more: bool
 
 
 class RelationGraph(Protocol):
@@ -183,8 +217,41 @@ class RelationGraph(Protocol):
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
-        """Relations that hold now inside the scope, oldest first; of one relationship, and about something, if given."""
+        """Relations that hold now inside the scope, oldest first; of one relationship, and about something, if given.
+
+        `as_of`: those that held at this moment, by when the log learnt of them and of their end.
+        """
+        ...
+
+    async def around(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
+        """Relations inside the scope, nearest first and oldest first among those."""
+        ...
+
+
+class GraphExport(Protocol):
+    """Gives a subject's graph away as RDF."""
+
+    async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """What holds inside the scope, and every assertion there ever was with its provenance; of an unknown subject nothing."""
+        ...
+
+
+class SparqlAsked(Struct, frozen=True):
+    """A query, the values of its variables, and what it may take: seconds, and rows of the answer."""
+
+    query: str
+    parameters: Mapping[str, Any]
+    timeout: float
+    limit: int
+
+
+class SparqlEngine(Protocol):
+    """Answers read-only SPARQL over an export, and cannot be made to do anything else."""
+
+    async def answer(self, tenant: str, subject: str, dataset: str, asked: SparqlAsked) -> dict[str, Any]:
+        """SPARQL JSON. `dataset`: the export of this subject as n-quads. Raises InvalidInput, InvalidType, QueryStopped."""
         ...
 
 

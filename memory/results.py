@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from memfold.memory.ports import MemoryRow, Receipt, Relation
+from memfold.memory.ports import Around, MemoryRow, Receipt, Relation
 from memfold.schemas.records import MemoriesDecided, Operation, RelationChange
 
 Result = dict[str, Any]
@@ -63,6 +63,20 @@ def relation_result(relation: Relation) -> Result:
         "source_entity": relation.source_entity,
         "target_entity": relation.target_entity,
     }
+
+
+def around_result(found: Around) -> Result:
+    """{entities, relations, more}: each relation with its distance, and when it ended if it did."""
+    relations = [
+        relation_result(near.relation)
+        | {
+            "valid_to": _iso(near.relation.valid_to),
+            "until": _iso(near.relation.until),
+            "distance": near.distance,
+        }
+        for near in found.relations
+    ]
+    return {"entities": found.entities, "relations": relations, "more": found.more}
 
 
 def receipt_result(receipt: Receipt) -> Result:

@@ -7,6 +7,7 @@ how a commit is one step, graph_reading.py how it is read back, graph_export.py 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from threading import RLock
 
@@ -14,9 +15,10 @@ from rdflib import Dataset
 
 from memfold.memory.errors import ViewUnreachable
 from memfold.projections.base import Position
-from memfold.projections.graph_cache import ActiveAssertions
+from memfold.projections.graph_cache import ActiveAssertions, PastAssertions
 from memfold.projections.graph_export import serialized, spelled_out
 from memfold.projections.graph_fold import Assertion, fold
+from memfold.projections.graph_past import Past
 from memfold.projections.graph_quads import Quad, changed_quads
 from memfold.projections.graph_reading import (
     active_in,
@@ -24,6 +26,7 @@ from memfold.projections.graph_reading import (
     content_digest,
     described_in,
     ended_in,
+    ended_of,
     graphs_of,
     known_in,
 )
@@ -43,6 +46,7 @@ class GraphShard:
         self._path = path
         self._using = RLock()
         self._active = ActiveAssertions()
+        self._past = PastAssertions()
         self._open: GraphStore | None = GraphStore(path)
 
     @property
@@ -68,6 +72,7 @@ class GraphShard:
             self._commit(added, removed, position)
             for change in changes:
                 self._active.follow(change)
+                self._past.follow(change)
 
     def _commit(self, added: list[Quad], removed: list[Quad], position: Position) -> None:
         store = self._store()
@@ -77,7 +82,7 @@ class GraphShard:
             # How far it came is known only on disk: folding again on top of half a commit would end what the same batch asserts.
             store.abandon()
             self._open = None
-            self._active.forget()
+            self._forget()
             raise
 
     def active(self, graph: SubjectGraph) -> Mapping[str, Assertion]:
@@ -93,6 +98,20 @@ class GraphShard:
         """The active assertions of a whole tenant in this partition that the scope may cover, without order."""
         with self._using, self._store().reading():
             return active_of(self._store().triples, tenant, scope)
+
+    def past(self, graph: SubjectGraph) -> Past:
+        """The assertions of a subject that have ended."""
+        found = self._past.get(graph)
+        if found is None:
+            with self._using, self._store().reading():
+                found = Past(ended_in(self._store().triples, graph))
+                self._past.put(graph, found)
+        return found
+
+    def past_of(self, tenant: str, scope: Scope, after: datetime | None = None) -> Past:
+        """The assertions of a whole tenant in this partition that the scope may cover and that have ended, or ended after a moment."""
+        with self._using, self._store().reading():
+            return Past(ended_of(self._store().triples, tenant, scope, after))
 
     def known(self, graph: SubjectGraph, assertion_id: str) -> bool:
         """Whether there ever was such an assertion. Only a fold asks, for each relation: it has the lock."""
@@ -121,9 +140,13 @@ class GraphShard:
     def close(self) -> None:
         with self._using:
             if self._open is not None:
-                self._active.forget()
+                self._forget()
                 store, self._open = self._open, None
                 store.close()
+
+    def _forget(self) -> None:
+        self._active.forget()
+        self._past.forget()
 
     def _store(self) -> GraphStore:
         if self._open is None:

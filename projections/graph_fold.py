@@ -61,7 +61,7 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
         """Its order in the log of its partition."""
         return (self.offset, self.ordinal)
 
-    def relation(self) -> Relation:
+    def relation(self, until: datetime | None = None) -> Relation:
         return Relation(
             source=self.source,
             source_type=self.source_type,
@@ -75,6 +75,8 @@ class Assertion(Struct, frozen=True, omit_defaults=True, gc=False):
             source_entity=self.source_entity,
             target_entity=self.target_entity,
             valid_from=self.valid_from,
+            valid_to=self.valid_to,
+            until=until,
         )
 
 

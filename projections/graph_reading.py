@@ -6,7 +6,7 @@ Queries are constants; what varies is bound (`substitutions`, `default_graph`), 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import cast
@@ -27,6 +27,7 @@ from memfold.projections.graph_quads import (
     TENANT,
     Quad,
     gone_quads,
+    instant,
     read_record,
 )
 from memfold.projections.graph_terms import (
@@ -52,6 +53,12 @@ _EVERYONES = (
     f"SELECT ?graph ?record ?id {{{{ GRAPH ?graph {{{{ ?assertion {{}} ?id ; {HOLDS} ?record }}}} }}}}"
 )
 _OF_AGENT, _OF_RUN = _EVERYONES.format(AGENT), _EVERYONES.format(RUN)
+_EVERYONES_ENDED = (
+    f"SELECT ?graph ?record ?until ?id ?after {{{{ GRAPH ?graph {{{{ ?assertion {{}} ?id ; {HELD} ?record ; "
+    f"{INVALIDATED} ?until }}}} FILTER(?until > ?after) }}}}"
+)
+_ENDED_OF_AGENT, _ENDED_OF_RUN = _EVERYONES_ENDED.format(AGENT), _EVERYONES_ENDED.format(RUN)
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 _CONTENT = (
     f"SELECT ?graph ?tenant ?subject {{ GRAPH {GRAPHS} {{ ?graph {TENANT} ?tenant ; {OF_SUBJECT} ?subject }} }}",
@@ -126,6 +133,28 @@ def active_of(store: ox.Store, tenant: str, scope: Scope) -> list[Assertion]:
     rows = _rows(store.query(query, substitutions={ox.Variable("id"): ox.Literal(name)}))
     prefix = tenant_prefix(tenant)
     return [read_record(record.value) for graph, record, _ in rows if graph.value.startswith(prefix)]
+
+
+def ended_of(
+    store: ox.Store, tenant: str, scope: Scope, after: datetime | None
+) -> list[tuple[Assertion, datetime]]:
+    """As `active_of`, of assertions that have ended, each with when; with `after`, only those that ended later."""
+    name = scope.run_id if scope.run_id is not None else scope.agent_id
+    if name is None:
+        found = [ended for graph in graphs_of(store, tenant) for ended in ended_in(store, graph)]
+        return found if after is None else [ended for ended in found if ended[1] > after]
+    query = _ENDED_OF_AGENT if scope.run_id is None else _ENDED_OF_RUN
+    bound: dict[ox.Variable, ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple] = {
+        ox.Variable("id"): ox.Literal(name),
+        ox.Variable("after"): instant(after or _BEGINNING),
+    }
+    rows = _rows(store.query(query, substitutions=bound))
+    prefix = tenant_prefix(tenant)
+    return [
+        (read_record(row[1].value), datetime.fromisoformat(row[2].value))
+        for row in rows
+        if row[0].value.startswith(prefix)
+    ]
 
 
 def content_digest(store: ox.Store) -> str:

@@ -38,12 +38,12 @@ class LanceMemoryFeed:
     """A `MemoryFeed` over the tables of a `LanceMemoryIndex`, for the same event loop. Raises ShardDamaged, ShardRefused."""
 
     def __init__(self, tables: ServedTables, partitions: int) -> None:
-        self._tables, self._partitions = tables, partitions
+        self.tables, self._partitions = tables, partitions
 
     async def changes(self, tenant: str, within: Within, since: Seen | None, most: int) -> Changes | None:
         """See the port. Closed versions count as gone unless their memory has a newer one."""
         marks = cast("Mapping[int, _Mark]", since or {})
-        partitions = self._of(tenant, within)
+        partitions = self.partitions_of(tenant, within)
         found = await asyncio.gather(*(self._ask(tenant, within, p, marks.get(p), most) for p in partitions))
         new = {partition: one.mark for partition, one in zip(partitions, found, strict=True) if one}
         if any(
@@ -69,22 +69,24 @@ class LanceMemoryFeed:
                 return _Found(mark, None)
             query = table.query().select([*FIELDS, "vector", "evt_offset"])
             if mark is None or mark.table is not table:
-                rows = await query.where(every(*_inside(tenant, within), CURRENT)).limit(most + 1).to_arrow()
+                rows = await query.where(every(*inside(tenant, within), CURRENT)).limit(most + 1).to_arrow()
             else:
-                newer = every(*_inside(tenant, within), f"evt_offset > {mark.offset}")
+                newer = every(*inside(tenant, within), f"evt_offset > {mark.offset}")
                 rows = await query.where(newer).to_arrow()
             seen = max(rows["evt_offset"].to_pylist(), default=-1)
             return _Found(_Mark(table, version, max(seen, mark.offset if mark else -1)), rows)
 
-        return await self._tables.ask(partition, changed, None)
+        return await self.tables.ask(partition, changed, None)
 
-    def _of(self, tenant: str, within: Within) -> list[int]:
+    def partitions_of(self, tenant: str, within: Within) -> list[int]:
+        """Where rows of these may be."""
         if within.subjects is None:
             return [*range(self._partitions)]
         return sorted({partition_of(tenant, subject, self._partitions) for subject in within.subjects})
 
 
-def _inside(tenant: str, within: Within) -> Iterable[str]:
+def inside(tenant: str, within: Within) -> Iterable[str]:
+    """The conditions that a row meets."""
     for column, values in (
         ("subject", within.subjects),
         ("agent_id", within.agents),

@@ -6,10 +6,17 @@ LanceDB's typed expressions know no IS NULL, and lower themselves to SQL text wh
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from memfold.schemas.records import Scope
 
 CURRENT = "valid_to IS NULL"
+
+
+def current_at(moment: datetime) -> str:
+    """The versions that were current at an aware moment: a version begins with its first microsecond and ends before its last."""
+    then = f"timestamp '{moment.astimezone(UTC).isoformat(timespec='microseconds')}'"
+    return f"valid_from <= {then} AND (valid_to IS NULL OR valid_to > {then})"
 
 
 def literal(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -20,7 +21,7 @@ from memfold.memory.matching import matches
 from memfold.memory.ports import Hit, MemoryRow, Vectors
 from memfold.projections.generations import Generations
 from memfold.projections.vector_conditions import compiled
-from memfold.projections.vector_filter import CURRENT, equal, every, inside, one_of
+from memfold.projections.vector_filter import CURRENT, current_at, equal, every, inside, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
 from memfold.projections.vector_rows import vectors_of
@@ -55,6 +56,16 @@ class LanceMemoryIndex:
         self.tables = ServedTables(generations)
         self._partitions = partitions
         self._seen: dict[int, tuple[AsyncTable, int, int]] = {}
+        self._standing = CURRENT
+
+    def at(self, moment: datetime) -> LanceMemoryIndex:
+        """The same index as of an aware moment: `search`, `current` and `find` give the versions that were current then.
+
+        The relations in a row of a version that has been closed since are those of its end; the graph knows those of a moment.
+        """
+        then = copy.copy(self)
+        then._standing = current_at(moment)
+        return then
 
     async def search(
         self,
@@ -74,7 +85,7 @@ class LanceMemoryIndex:
                 f"a vector of shape {vector.shape} that is not one finite, non-zero row cannot be searched for"
             )
         conditions, rest = compiled(only or All())
-        condition = every(_current(tenant, subject, scope), *conditions)
+        condition = every(self._inside(tenant, subject, scope), *conditions)
 
         async def nearest(table: AsyncTable) -> pa.Table:
             query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
@@ -102,7 +113,7 @@ class LanceMemoryIndex:
     ) -> list[MemoryRow]:
         """Current rows inside the scope that pass `only`, with their vectors, oldest first (`created_at`, then `memory_id`)."""
         conditions, rest = compiled(only or All())
-        condition = every(_current(tenant, subject, scope), *conditions)
+        condition = every(self._inside(tenant, subject, scope), *conditions)
 
         async def oldest(table: AsyncTable) -> pa.Table:
             query = table.query().where(condition).select([*FIELDS, "vector"])
@@ -118,7 +129,9 @@ class LanceMemoryIndex:
         """The current rows of these memories, in the order asked for; those that are unknown or deleted are left out."""
         if not memory_ids:
             return []
-        condition = every(one_of("memory_id", dict.fromkeys(memory_ids)), equal("tenant", tenant), CURRENT)
+        condition = every(
+            one_of("memory_id", dict.fromkeys(memory_ids)), equal("tenant", tenant), self._standing
+        )
 
         async def asked(table: AsyncTable) -> pa.Table:
             return await table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
@@ -154,6 +167,10 @@ class LanceMemoryIndex:
     async def close(self) -> None:
         self.tables.close()
 
+    def _inside(self, tenant: str, subject: str | None, scope: Scope) -> str:
+        of_subject = [] if subject is None else [equal("subject", subject)]
+        return every(*of_subject, equal("tenant", tenant), *inside(scope), self._standing)
+
     async def _of(self, tenant: str, subject: str | None, query: Query) -> list[pa.Table]:
         """What a query finds in the subject's partition, or in all of them."""
         some = range(self._partitions)
@@ -161,11 +178,6 @@ class LanceMemoryIndex:
             some = range(home := partition_of(tenant, subject, self._partitions), home + 1)
         found = await asyncio.gather(*(self.tables.ask(partition, query, None) for partition in some))
         return [table for table in found if table is not None]
-
-
-def _current(tenant: str, subject: str | None, scope: Scope) -> str:
-    of_subject = [] if subject is None else [equal("subject", subject)]
-    return every(*of_subject, equal("tenant", tenant), *inside(scope), CURRENT)
 
 
 def memory_rows(found: pa.Table) -> list[MemoryRow]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.corpora import Corpora
+from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
+from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.providers.presets import close_models, embedder_from
 from memfold.serve.embedded import EmbeddedStack, running_stack
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
+from memfold.serve.past import Past
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_client import ViewClient
@@ -27,8 +31,10 @@ class Caller:
 
     writing: Writing
     recalling: Recalling
+    exploring: Exploring
     history: HistoryLog
     views: ViewClient
+    past: Past
     _closing: AsyncExitStack
 
     @classmethod
@@ -53,21 +59,28 @@ class Caller:
             )
             opening.callback(history.close)
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
+            recalling = Recalling(
+                settings.tenant,
+                parts.index,
+                Corpora(settings.tenant, parts.feed),
+                views,
+                parts.keys,
+                embedder,
+                settings.weights,
+            )
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
-                Recalling(
-                    settings.tenant,
-                    parts.index,
-                    Corpora(settings.tenant, parts.feed),
-                    views,
-                    parts.keys,
-                    embedder,
-                    settings.weights,
-                ),
+                recalling,
+                Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
                 views,
+                Past(recalling, parts.index, parts.feed),
                 opening.pop_all(),
             )
+
+    def recalling_as_of(self, moment: datetime | None) -> Recalling:
+        """The same reads, of what was known at a moment; None for now."""
+        return self.past.at(moment)
 
     async def close(self) -> None:
         await self._closing.aclose()

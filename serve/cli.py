@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from memfold.memory.errors import MemfoldError
-from memfold.serve import cli_eval, cli_memory, cli_replay, cli_stack, cli_understanding
+from memfold.serve import cli_eval, cli_graph, cli_memory, cli_replay, cli_stack, cli_understanding
 
 app = typer.Typer(
     name="memfold",
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 cli_stack.register(app)
 cli_memory.register(app)
+cli_graph.register(app)
 cli_understanding.register(app)
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(

@@ -9,6 +9,7 @@ import typer
 from memfold.memory.errors import InvalidInput
 from memfold.serve.cli_options import (
     Agent,
+    AsOf,
     Bootstrap,
     Home,
     Json,
@@ -116,6 +117,7 @@ def search(
     ] = None,
     filters: Filters = None,
     explain: Annotated[bool, typer.Option("--explain", help="What each part added to a score.")] = False,
+    as_of: AsOf = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
@@ -133,6 +135,7 @@ def search(
             threshold=threshold,
             filters=chosen,
             explain=explain,
+            as_of=as_of,
         )
     if as_json:
         print_json(found)
@@ -154,11 +157,15 @@ def _explained(result: Mapping[str, Any]) -> str:
 
 
 def get(
-    memory_id: MemoryId, home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False
+    memory_id: MemoryId,
+    as_of: AsOf = None,
+    home: Home = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
 ) -> None:
     """Show one memory."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
-        found = memory.get(memory_id)
+        found = memory.get(memory_id, as_of=as_of)
     if as_json:
         print_json(found)
     elif found is None:
@@ -177,6 +184,7 @@ def list_all(
     run: Run = None,
     limit: Annotated[int, typer.Option(help="At most so many memories.")] = 100,
     filters: Filters = None,
+    as_of: AsOf = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
@@ -184,7 +192,9 @@ def list_all(
     """List the memories of a user, agent or run, oldest first."""
     chosen = _object("--filters", filters)
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
-        found = memory.get_all(user_id=user, agent_id=agent, run_id=run, limit=limit, filters=chosen)
+        found = memory.get_all(
+            user_id=user, agent_id=agent, run_id=run, limit=limit, filters=chosen, as_of=as_of
+        )
     if as_json:
         print_json(found)
         return

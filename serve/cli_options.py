@@ -23,6 +23,10 @@ User = Annotated[str | None, typer.Option("--user", help="user_id of the memorie
 Agent = Annotated[str | None, typer.Option("--agent", help="agent_id of the memories.")]
 Run = Annotated[str | None, typer.Option("--run", help="run_id of the memories.")]
 
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", help="What would have been answered then, e.g. 2026-03-03T10:00Z.")
+]
+
 
 def print_json(value: Any) -> None:
     """JSON for other programs: one document on standard output, no colours."""

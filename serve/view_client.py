@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ import aiohttp
 import msgspec
 
 from memfold.memory.errors import ViewUnreachable
-from memfold.memory.ports import About, Relation
+from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.serve.view_address import ViewAddress, addresses
-from memfold.serve.view_server import LONGEST_WAIT, OFFSET, RelationsAsked
+from memfold.serve.view_server import LONGEST_WAIT, OFFSET, ExportAsked, RelationsAsked, WalkAsked
 from memfold.streams.outcomes import Outcome
 
 _AGAIN = 0.1
 _GRAPH_PATIENCE = 10.0
+_EXPORT_PATIENCE = 60.0
 _LONG = aiohttp.ClientTimeout(total=600)
 
 
@@ -83,17 +85,33 @@ class ViewClient:
         relationship: str | None = None,
         about: About | None = None,
         limit: int = 1000,
+        as_of: datetime | None = None,
     ) -> list[Relation]:
         """As RelationGraph. Raises ViewUnreachable when no worker with the graph answers for 10 s."""
-        body = msgspec.json.encode(RelationsAsked(tenant, subject, scope, relationship, about, limit))
+        asked = RelationsAsked(tenant, subject, scope, relationship, about, limit, as_of)
+        return msgspec.json.decode(await self._graph("relations", asked), type=list[Relation])
 
-        async def post(url: str, wait: float) -> list[Relation]:
+    async def around(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
+        """As RelationGraph. Raises as `relations`."""
+        found = await self._graph("around", WalkAsked(tenant, subject, scope, walk))
+        return msgspec.json.decode(found, type=Around)
+
+    async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
+        """As GraphExport. Raises as `relations`."""
+        asked = ExportAsked(tenant, subject, scope, format)
+        return (await self._graph("export", asked, patience=_EXPORT_PATIENCE)).decode()
+
+    async def _graph(self, path: str, asked: msgspec.Struct, patience: float = _GRAPH_PATIENCE) -> bytes:
+        """What the worker with the graph answers."""
+        body = msgspec.json.encode(asked)
+
+        async def post(url: str, wait: float) -> bytes:
             limit = aiohttp.ClientTimeout(total=wait)
-            async with self._open().post(f"{url}/v1/relations", data=body, timeout=limit) as response:
+            async with self._open().post(f"{url}/v1/{path}", data=body, timeout=limit) as response:
                 response.raise_for_status()
-                return msgspec.json.decode(await response.read(), type=list[Relation])
+                return await response.read()
 
-        found: list[Relation] | None = await self._ask("graph", _GRAPH_PATIENCE, post)
+        found: bytes | None = await self._ask("graph", patience, post)
         if found is None:
             raise ViewUnreachable(
                 f"no worker with the graph answers in {self._home}; see `memfold status`, start one with `memfold up`"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 from aiohttp import web
 
-from memfold.memory.ports import About, RelationGraph
+from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
@@ -34,6 +35,21 @@ class RelationsAsked(msgspec.Struct, frozen=True):
     relationship: str | None
     about: About | None
     limit: int
+    as_of: datetime | None = None
+
+
+class WalkAsked(msgspec.Struct, frozen=True):
+    tenant: str
+    subject: str | None
+    scope: Scope
+    walk: Walk
+
+
+class ExportAsked(msgspec.Struct, frozen=True):
+    tenant: str
+    subject: str
+    scope: Scope
+    format: str
 
 
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
@@ -59,6 +75,7 @@ class View:
     switch: Switch | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
     breakers: Breakers | None = None
+    exports: GraphExport | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -99,9 +116,29 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=RelationsAsked)
         found = await view.relations.relations(
-            asked.tenant, asked.subject, asked.scope, asked.relationship, asked.about, asked.limit
+            asked.tenant,
+            asked.subject,
+            asked.scope,
+            asked.relationship,
+            asked.about,
+            asked.limit,
+            asked.as_of,
         )
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def around(request: web.Request) -> web.Response:
+        if view.relations is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        asked = msgspec.json.decode(await request.read(), type=WalkAsked)
+        found = await view.relations.around(asked.tenant, asked.subject, asked.scope, asked.walk)
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
+    async def export(request: web.Request) -> web.Response:
+        if view.exports is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        asked = msgspec.json.decode(await request.read(), type=ExportAsked)
+        found = await view.exports.export(asked.tenant, asked.subject, asked.scope, asked.format)
+        return web.Response(body=found.encode(), content_type="text/plain", charset="utf-8")
 
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
@@ -124,6 +161,8 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
     application.router.add_post("/v1/relations", relations)
+    application.router.add_post("/v1/around", around)
+    application.router.add_post("/v1/export", export)
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)

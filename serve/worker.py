@@ -154,15 +154,17 @@ class Worker:
         return next(self._parts.reader.read(EVENTS, partition, offset, offset + 1))
 
     async def _serve_view(self, quarantine: Quarantine) -> None:
+        graph = OxigraphRelations(self._graphs) if "graph" in self.roles else None
         view = View(
             self._progress,
             self._outcomes if "decide" in self.roles else None,
             self._look_up if "decide" in self.roles else None,
-            OxigraphRelations(self._graphs) if "graph" in self.roles else None,
+            graph,
             self._standings,
             self._switch,
             quarantine.counts,
             self._breakers,
+            graph,
         )
         runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
         await runner.setup()
