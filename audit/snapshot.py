@@ -1,4 +1,4 @@
-"""memfold.events as it stands at one moment, archived or not, and the few questions that history asks of it.
+"""A topic as it stands at one moment, archived or not, and the few questions that audit asks of it.
 
 Each question names the columns that it needs and filters first; values, which are nearly all of the bytes, are read only for the
 rows that are left, out of the only files that can hold them.
@@ -34,6 +34,7 @@ class Snapshot:
     sql: ReadOnlySQL
     segments: Sequence[Segment]
     tail: pa.Table
+    topic: str = EVENTS
 
     def marks(self, tenant: str, memory_id: str) -> list[Mark]:
         """The rows of a tenant that name a memory, and all that clear something, by partition and offset."""
@@ -54,7 +55,7 @@ class Snapshot:
         columns = 'partition, "offset", timestamp_ms, key, value'
         where = 'partition = $partition AND "offset" IN (SELECT unnest($offsets::BIGINT[]))'
         rows = self._select(columns, where, {"partition": partition, "offsets": list(offsets)}, files)
-        records = [LogRecord(EVENTS, *row.values()) for row in rows.to_pylist()]
+        records = [LogRecord(self.topic, *row.values()) for row in rows.to_pylist()]
         return sorted(records, key=lambda record: record.offset)
 
     def command_offsets(self, partition: int, before: int, least: int) -> pa.Table:

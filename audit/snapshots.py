@@ -1,0 +1,65 @@
+"""Snapshots of a topic, archived or not, each as new as the question it is taken for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from memfold.audit.connection import ReadOnlySQL
+from memfold.audit.snapshot import Snapshot
+from memfold.audit.tail import Tail, TailRows
+from memfold.memory.errors import ShardDamaged
+from memfold.projections.archive_segments import read_covers
+from memfold.projections.archive_source import ArchiveSource
+
+T = TypeVar("T")
+
+
+class Snapshots:
+    """One topic: the archive under `archive` and the tail behind it. One question at a time; safe to share between threads."""
+
+    def __init__(self, sql: ReadOnlySQL, archive: Path, topic: str, partitions: int, tail: Tail) -> None:
+        self._sql, self._archive, self._topic = sql, archive, topic
+        self._tails = [TailRows(tail, topic, partition) for partition in range(partitions)]
+        self._turn = threading.Lock()
+
+    def ask(self, question: Callable[[Snapshot], T]) -> T:
+        """What a question finds in a snapshot taken after the call. Raises ShardDamaged, LogTruncated, and what the tail raises."""
+        with self._turn:
+            while True:
+                snapshot = self._taken()
+                try:
+                    return question(snapshot)
+                except (duckdb.Error, FileNotFoundError) as failure:
+                    # A segment that the archive's writer has replaced since it was listed is found under its new name.
+                    if all(segment.path.exists() for segment in snapshot.segments):
+                        raise self._blamed(failure) from failure
+
+    def _taken(self) -> Snapshot:
+        covers = read_covers(self._archive, self._topic)
+        tails: list[pa.Table] = []
+        for partition, rows in enumerate(self._tails):
+            archived = covers[partition][-1].last if partition in covers else -1
+            tails.append(rows.after(archived))
+        segments = [segment for partition in sorted(covers) for segment in covers[partition]]
+        return Snapshot(self._sql, segments, pa.concat_tables(tails), self._topic)
+
+    def _blamed(self, failure: Exception) -> ShardDamaged:
+        """Which segment a query failed on: read them all, with every check, until one raises."""
+        source = ArchiveSource(self._archive, verify=True)
+        for partition in range(len(self._tails)):
+            for _ in source.batches(self._topic, partition):
+                pass
+        return ShardDamaged(
+            f"{self._archive} cannot be queried, though each of its segments can be read: {failure}"
+        )
+
+    def close(self) -> None:
+        """Waits for the question that is being answered."""
+        with self._turn:
+            pass
