@@ -26,7 +26,8 @@ class Directory(Protocol):
 class Bounds(Struct, frozen=True):
     """The bounds of one question. Times are the broker's, in milliseconds: `since` <= time < `until`.
 
-    `subject` is the one that `scope.user_id` names; None: any of the tenant; "": somebody that this deployment has never seen.
+    `after`: only rows behind these offsets, one a partition, -1 for all. `subject` is the one that `scope.user_id` names; None:
+    any of the tenant; "": somebody that this deployment has never seen.
     """
 
     tenant: str
@@ -36,6 +37,7 @@ class Bounds(Struct, frozen=True):
     since: int | None = None
     until: int | None = None
     partition: int | None = None
+    after: tuple[int, ...] = ()
 
 
 def checked_bounds(
@@ -54,7 +56,9 @@ def checked_bounds(
 
     Raises InvalidInput, InvalidType, naming the argument.
     """
-    scope = Scope(checked_id("user_id", user_id), checked_id("agent_id", agent_id), checked_id("run_id", run_id))
+    scope = Scope(
+        checked_id("user_id", user_id), checked_id("agent_id", agent_id), checked_id("run_id", run_id)
+    )
     subject = None
     if scope.user_id is not None:
         subject = directory.known_subject(tenant, "user", scope.user_id) or ""
@@ -80,12 +84,16 @@ def checked_moment(name: str, value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise InvalidInput(f"{name} {value!r} is no time; write 2026-03-03 or 2026-03-03T14:30:00+00:00") from None
+            raise InvalidInput(
+                f"{name} {value!r} is no time; write 2026-03-03 or 2026-03-03T14:30:00+00:00"
+            ) from None
         value = value if value.tzinfo else value.replace(tzinfo=UTC)
     if not isinstance(value, datetime):
         raise InvalidType(f"{name} must be a datetime or ISO 8601 text, not {type(value).__name__}")
     if value.tzinfo is None:
-        raise InvalidInput(f"{name} {value} has no time zone; pass an aware datetime, such as datetime.now(UTC)")
+        raise InvalidInput(
+            f"{name} {value} has no time zone; pass an aware datetime, such as datetime.now(UTC)"
+        )
     return value.astimezone(UTC)
 
 

@@ -6,12 +6,16 @@ rows that are left, out of the only files that can hold them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow.dataset as ds  # type: ignore[import-untyped]
 
+from memfold.audit.bounds import Bounds
 from memfold.audit.connection import ReadOnlySQL
+from memfold.projections.archive_rows import SCHEMA
 from memfold.projections.archive_segments import Segment
 from memfold.schemas.partitions import CLEARS, EVENTS
 from memfold.schemas.records import LogRecord
@@ -45,6 +49,79 @@ class Snapshot:
         marks = [Mark(row["partition"], row["offset"], row["subject"], row["named"]) for row in rows]
         return sorted(marks, key=lambda mark: (mark.partition, mark.offset))
 
+    def subjects(self, bounds: Bounds) -> tuple[set[str], bool]:
+        """Whose rows lie inside the bounds, and whether one of them clears something. Not authenticated."""
+        where, parameters = _inside(bounds, self._ends(bounds))
+        found = self._select(
+            "subject, list_contains(memory_ids, $clears) AS clears", where, parameters, self.segments
+        )
+        rows = found.group_by("subject").aggregate([("clears", "any")]).to_pylist()
+        return {row["subject"] for row in rows}, any(row["clears_any"] for row in rows)
+
+    def places(self, bounds: Bounds, subjects: Collection[str] | None, clears: bool) -> pa.Table:
+        """Columns partition, offset, subject, timestamp_ms, clears and own, in log order. Not authenticated.
+
+        Of the rows inside the bounds that are of one of the subjects (None: of anybody) and name the memory of the bounds (None:
+        any), and with `clears` also of all rows of the tenant that clear something.
+        """
+        where, parameters = _inside(bounds, self._ends(bounds))
+        own = "true" if subjects is None else "subject IN (SELECT unnest($subjects::VARCHAR[]))"
+        if bounds.memory_id is not None:
+            own = f"({own} AND list_contains(memory_ids, $memory_id))"
+            parameters["memory_id"] = bounds.memory_id
+        wanted = f"({own} OR list_contains(memory_ids, $clears))" if clears else own
+        if subjects is not None:
+            parameters["subjects"] = list(subjects)
+        columns = f'partition, "offset", subject, timestamp_ms, list_contains(memory_ids, $clears) AS clears, {own} AS own'
+        found = self._select(columns, f"{where} AND {wanted}", parameters, self.segments)
+        return found.sort_by([("partition", "ascending"), ("offset", "ascending")])
+
+    def record(self, tenant: str, record_id: str) -> list[LogRecord]:
+        """The exact records that say of themselves that they have an id; more than one where a retry wrote it again."""
+        where = "tenant = $tenant AND record_id = $record_id"
+        found = self._select(
+            'partition, "offset"', where, {"tenant": tenant, "record_id": record_id}, self.segments
+        )
+        return [
+            record for row in found.to_pylist() for record in self.records(row["partition"], [row["offset"]])
+        ]
+
+    def end(self) -> tuple[int, ...]:
+        """The last offset of each partition, -1 for an empty one."""
+        ends = {segment.partition: segment.last for segment in self.segments}
+        tail = self.tail.select(["partition", "offset"]).group_by("partition").aggregate([("offset", "max")])
+        ends |= {row["partition"]: row["offset_max"] for row in tail.to_pylist()}
+        return tuple(ends.get(partition, -1) for partition in range(max(ends, default=-1) + 1))
+
+    def clear_columns(self, bounds: Bounds) -> ds.Dataset:
+        """All rows of the tenant inside the bounds, for a connection that may not read files itself. Columns without `value`."""
+        checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+        parquet = ds.ParquetFileFormat(default_fragment_scan_options=checked)
+        files = ds.dataset([str(segment.path) for segment in self.segments], schema=SCHEMA, format=parquet)
+        where = pc.field("tenant") == bounds.tenant
+        if bounds.subject is not None:
+            where &= pc.field("subject") == bounds.subject
+        if bounds.partition is not None:
+            where &= pc.field("partition") == bounds.partition
+        if bounds.since is not None:
+            where &= pc.field("timestamp_ms") >= bounds.since
+        if bounds.until is not None:
+            where &= pc.field("timestamp_ms") < bounds.until
+        return ds.dataset([files, ds.dataset(self.tail)]).filter(where)
+
+    def _ends(self, bounds: Bounds) -> list[int] | None:
+        """The last offset before `until` in each partition: a stretch of the log, also where the broker's clock went back."""
+        if bounds.until is None:
+            return None
+        found = self._select(
+            'partition, "offset"', "timestamp_ms < $until", {"until": bounds.until}, self.segments
+        )
+        ends = {
+            row["partition"]: row["offset_max"]
+            for row in found.group_by("partition").aggregate([("offset", "max")]).to_pylist()
+        }
+        return [ends.get(partition, -1) for partition in range(max(ends, default=-1) + 1)]
+
     def records(self, partition: int, offsets: Sequence[int]) -> list[LogRecord]:
         """The exact records at some offsets of a partition, in order."""
         files = [
@@ -77,3 +154,18 @@ class Snapshot:
             sql = f"SELECT {columns} FROM read_parquet($files) WHERE {where} UNION ALL {sql}"
             parameters = {**parameters, "files": paths}
         return self.sql.query(sql, parameters, {"tail": self.tail})
+
+
+def _inside(bounds: Bounds, ends: list[int] | None) -> tuple[str, dict[str, object]]:
+    where = "tenant = $tenant"
+    given: dict[str, object] = {"tenant": bounds.tenant, "clears": CLEARS}
+    if bounds.partition is not None:
+        where, given["partition"] = f"{where} AND partition = $partition", bounds.partition
+    if bounds.since is not None:
+        where, given["since"] = f"{where} AND timestamp_ms >= $since", bounds.since
+    if bounds.after:
+        where += ' AND "offset" > coalesce(list_extract($after::BIGINT[], partition + 1), -1)'
+        given["after"] = list(bounds.after)
+    if ends is not None:
+        where, given["ends"] = f'{where} AND "offset" <= list_extract($ends::BIGINT[], partition + 1)', ends
+    return where, given

@@ -20,13 +20,17 @@ CLEAR = "clear"
 
 
 class Version(Struct, frozen=True):
-    """One version as one event made it. `valid_from` to `valid_to` (None: still) is when it was what the memory said; of a DELETE
-    nothing is, and its text is None. `said` is the operation whose words and metadata count, `actor_id` who did this one. Versions of a memory follow each other without gap or overlap, also where the broker's clock
-    went back.
+    """One version as one event made it.
+
+    `valid_from` to `valid_to` (None: still) is when it was what the memory said; of a DELETE nothing is, and its text is None.
+    Versions of a memory follow each other without gap or overlap, also where the broker's clock went back. `subject` is whose
+    memory it is (a clear of the tenant is an event of nobody's), `said` the operation whose words and metadata count, `actor_id`
+    who did this one.
     """
 
     event: Event
     place: str
+    subject: str
     memory_id: str
     version: int
     op: str
@@ -77,7 +81,7 @@ class _Fold:
     def clear(self, event: Event, ordinal: int, clear: Clear) -> None:
         for memory_id in list(self._current):
             before = self.versions[self._last[memory_id]]
-            if _same_owner(before.event, event, clear) and (clear.whole_tenant or clear.scope.covers(before.scope)):
+            if _same_owner(before, event, clear) and (clear.whole_tenant or clear.scope.covers(before.scope)):
                 gone = Operation("DELETE", memory_id, before.version + 1, before.text or "", Scope())
                 self._put(event, f"clear {ordinal}", gone, CLEAR)
 
@@ -89,7 +93,7 @@ class _Fold:
             before = self.versions[at]
             if done.op != "ADD" and done.memory_id not in self._current:
                 return
-            if before.event.envelope.subject != event.envelope.subject:
+            if before.subject != event.envelope.subject:
                 return
         self._put(event, f"operation {ordinal}", done, event.body.reason or None)
 
@@ -104,6 +108,7 @@ class _Fold:
         version = Version(
             event=event,
             place=place,
+            subject=event.envelope.subject if before is None else before.subject,
             memory_id=memory_id,
             version=done.version if held is None else max(done.version, held.version + 1),
             op=done.op,
@@ -126,6 +131,6 @@ class _Fold:
             self._current[memory_id] = None
 
 
-def _same_owner(before: Event, event: Event, clear: Clear) -> bool:
-    own, other = before.envelope, event.envelope
-    return own.tenant == other.tenant and (clear.whole_tenant or own.subject == other.subject)
+def _same_owner(before: Version, event: Event, clear: Clear) -> bool:
+    same_tenant = before.event.envelope.tenant == event.envelope.tenant
+    return same_tenant and (clear.whole_tenant or before.subject == event.envelope.subject)

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from memfold.audit.auditor import Auditor
+from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.corpora import Corpora
 from memfold.memory.ports import HistoryLog
@@ -28,6 +30,7 @@ class Caller:
     writing: Writing
     recalling: Recalling
     history: HistoryLog
+    auditor: Auditor
     views: ViewClient
     _closing: AsyncExitStack
 
@@ -48,10 +51,11 @@ class Caller:
             opening.callback(writer.close)
             embedder = embedder_from(settings.models)
             opening.push_async_callback(close_models, embedder)
-            history = DuckDBHistory(
-                settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
-            )
+            archive, tail = settings.folder / "archive", KafkaTail(parts.reader)
+            history = DuckDBHistory(archive, parts.partitions, tail, parts.keys)
             opening.callback(history.close)
+            full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
+            opening.callback(full_log.close)
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
@@ -65,6 +69,7 @@ class Caller:
                     settings.weights,
                 ),
                 history,
+                Auditor(settings.tenant, history, full_log),
                 views,
                 opening.pop_all(),
             )

@@ -40,3 +40,4 @@ def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None
 
 def test_no_page_has_code_that_is_not_run() -> None:
     assert {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md") if blocks(page)} <= set(PAGES)
+    assert "'offset': " in said[2]
