@@ -138,12 +138,8 @@ def _records(snapshot: Snapshot, partition: int, offsets: Sequence[int]) -> Iter
 
 
 def _too_much(count: int, limit: int, bounds: Bounds) -> str:
-    given = {
-        "user_id": bounds.subject,
-        "since": bounds.since,
-        "until": bounds.until,
-        "partition": bounds.partition,
-    }
+    names = ("subject", "memory_id", "since", "until", "partition")
+    given = {name.replace("subject", "user_id"): getattr(bounds, name) for name in names}
     missing = [name for name, value in given.items() if value is None]
     how = f"give {' or '.join(missing)}" if missing else "bring since and until closer together"
     return (

@@ -85,6 +85,13 @@ async def test_a_user_narrows_every_view(tmp_path: Path, keys: KeyStore, archive
         assert await rows(audit, "SELECT count(*) FROM events", user_id="nobody") == [(0,)]
         assert await rows(audit, "SELECT count(*) FROM versions", user_id="nobody") == [(0,)]
         assert await rows(audit, "SELECT count(*) FROM versions", memory_id="m") == [(3,)]
+        assert await rows(audit, "SELECT event FROM versions ORDER BY version", memory_id="k") == [
+            ("ADD",),
+            ("DELETE",),
+        ]
+        assert await rows(audit, "SELECT count(*) FROM versions", memory_id="z") == [(0,)], (
+            "it is another tenant's"
+        )
         assert await rows(audit, "SELECT count(*) FROM versions", agent_id="planner") == [(0,)]
 
 
@@ -207,10 +214,11 @@ async def test_commands_have_a_view(tmp_path: Path, keys: KeyStore) -> None:
 async def test_too_much_to_open_names_the_bound(tmp_path: Path, keys: KeyStore) -> None:
     with asked(tmp_path, log_of(LIFE, keys), keys, archived=5, limit=6) as audit:
         with pytest.raises(
-            TooMuchToOpen, match=r"9 encrypted records .* at most 6 .* give user_id or since or memory_id"
+            TooMuchToOpen, match=r"9 encrypted records .* at most 6 .* give user_id or memory_id or since"
         ):
             await audit.sql("SELECT * FROM memories")
         assert await rows(audit, "SELECT count(*) FROM events") == [(9,)], "nothing is opened for it"
+        assert await rows(audit, "SELECT text FROM memories", memory_id="k") == [], "six name it or clear something"
         assert await rows(audit, "SELECT count(*) FROM versions WHERE memory_id = 'k'", until=EPOCH) == [(0,)]
 
 
