@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
@@ -18,7 +19,7 @@ from benchmarks.table import Row, report
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
-ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "large")
+ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "large", "audit")
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
@@ -61,6 +62,8 @@ def main() -> None:
                         ratio >= 0.8,
                     )
                 )
+        if "audit" in wanted:
+            rows += audit(folder)
         print(report(rows))
     finally:
         shutil.rmtree(folder)

@@ -218,7 +218,9 @@ async def test_too_much_to_open_names_the_bound(tmp_path: Path, keys: KeyStore) 
         ):
             await audit.sql("SELECT * FROM memories")
         assert await rows(audit, "SELECT count(*) FROM events") == [(9,)], "nothing is opened for it"
-        assert await rows(audit, "SELECT text FROM memories", memory_id="k") == [], "six name it or clear something"
+        assert await rows(audit, "SELECT text FROM memories", memory_id="k") == [], (
+            "six name it or clear something"
+        )
         assert await rows(audit, "SELECT count(*) FROM versions WHERE memory_id = 'k'", until=EPOCH) == [(0,)]
 
 
