@@ -6,12 +6,10 @@ events count. Nothing is opened before it is known how much that would be.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
 from msgspec.structs import replace
 
 from memfold.audit.bounds import Bounds
@@ -24,8 +22,8 @@ from memfold.schemas.records import Event, LogRecord, Scope
 
 MAX_OPENED = 100_000
 """Records that one question may open: about two seconds of one core, and 300 MB."""
-_AT_ONCE = 5_000
-Place = dict[str, Any]
+Place = tuple[str, LogRecord]
+"""A row: whose it says it is, and the record."""
 
 
 @dataclass(slots=True)
@@ -61,12 +59,14 @@ class Reading:
         Raises TooMuchToOpen, and UnknownKey when no record at all has a known key.
         """
         subjects = None if bounds.subject is None else {bounds.subject}
-        places = snapshot.places(bounds, subjects, False)
-        if newest is not None and len(places) > newest:
-            order = [("timestamp_ms", "descending"), ("offset", "descending")]
-            places = places.sort_by(order).slice(0, newest)
-            places = places.sort_by([("partition", "ascending"), ("offset", "ascending")])
-        return self._read(snapshot, places, bounds)
+        if newest is None:
+            return self._opened(snapshot, self._rows(snapshot, bounds, subjects), [], bounds)
+        rows = snapshot.newest(bounds, subjects, min(newest, self._limit + 1))
+        if len(rows) > self._limit:
+            raise TooMuchToOpen(
+                f"{newest:,} records were asked for; at most {self._limit:,} are opened at once"
+            )
+        return self._opened(snapshot, rows, [], bounds)
 
     def lives(self, snapshot: Snapshot, bounds: Bounds) -> Read:
         """All events up to `until` of the subjects that have one inside the bounds, and the clears of the tenant: what a fold needs.
@@ -80,23 +80,41 @@ class Reading:
                 # With a clear among them, memories may end of people who have no event of their own there.
                 subjects = found if subjects is None else found & subjects
         whole = replace(bounds, scope=Scope(), since=None)
-        return self._read(snapshot, snapshot.places(whole, subjects, True), bounds)
+        own = self._rows(snapshot, whole, subjects)
+        if not own:
+            return Read(end=snapshot.end())
+        return self._opened(snapshot, own, self._clears(snapshot, whole, own), bounds)
 
-    def _read(self, snapshot: Snapshot, places: pa.Table, bounds: Bounds) -> Read:
-        rows = places.to_pylist()
-        if bounds.memory_id is not None:
-            owners = {one["subject"] for one in rows if one["own"]}
-            rows = [{**one, "own": one["subject"] in owners} for one in rows]
-        wanted = [one for one in rows if one["own"] or _key(one) not in self._narrow]
-        if len(wanted) > self._limit:
-            raise TooMuchToOpen(_too_much(len(wanted), self._limit, bounds))
+    def _rows(self, snapshot: Snapshot, bounds: Bounds, subjects: set[str] | None) -> list[Place]:
+        rows = snapshot.rows(bounds, subjects, self._limit + 1)
+        if len(rows) > self._limit:
+            raise TooMuchToOpen(_too_much(snapshot.count(bounds, subjects), self._limit, bounds))
+        return rows
+
+    def _clears(self, snapshot: Snapshot, bounds: Bounds, own: Sequence[Place]) -> list[Place]:
+        """The clears that may touch what the rows made, other than the rows themselves."""
+        read = {(record.partition, record.offset) for _, record in own}
+        owners = {subject for subject, _ in own}
+        wanted: dict[int, dict[int, str]] = {}
+        for mark in snapshot.clears(bounds):
+            place = (mark.partition, mark.offset)
+            if place not in read and (mark.subject in owners or place not in self._narrow):
+                wanted.setdefault(mark.partition, {})[mark.offset] = mark.subject
+        return [
+            (of[record.offset], record)
+            for p, of in wanted.items()
+            for record in snapshot.records(p, list(of))
+        ]
+
+    def _opened(
+        self, snapshot: Snapshot, own: Sequence[Place], clears: Sequence[Place], bounds: Bounds
+    ) -> Read:
         read = Read(end=snapshot.end())
-        for partition, group in groupby(wanted, key=lambda one: one["partition"]):
-            by_offset = {one["offset"]: one for one in group}
+        owners = {subject for subject, _ in own}
+        places = sorted([*own, *clears], key=lambda place: (place[1].partition, place[1].offset))
+        for _, group in groupby(places, key=lambda place: place[1].partition):
             opened = [
-                event
-                for record in _records(snapshot, partition, list(by_offset))
-                if (event := self._open(record, by_offset[record.offset], bounds, read)) is not None
+                event for place in group if (event := self._open(place, owners, bounds, read)) is not None
             ]
             counted = counting(snapshot, opened, self._keys) if opened else []
             read.events += counted
@@ -105,13 +123,14 @@ class Reading:
             raise read.unknown_key
         return read
 
-    def _open(self, record: LogRecord, place: Place, bounds: Bounds, read: Read) -> Event | None:
+    def _open(self, place: Place, owners: set[str], bounds: Bounds, read: Read) -> Event | None:
         """The event, if it is genuine and the bounds are about it; else counted in `read`."""
+        subject, record = place
         try:
             event = open_event(record, self._keys)
         except KeyDestroyed:
-            read.erased += place["own"]
-            self._narrow.add(_key(place))
+            read.erased += subject in owners
+            self._narrow.add((record.partition, record.offset))
             return None
         except Unreadable:
             read.unreadable += 1
@@ -119,22 +138,14 @@ class Reading:
         except UnknownKey as unknown:
             read.unreadable, read.unknown_key = read.unreadable + 1, unknown
             return None
-        if (event.envelope.tenant, event.envelope.subject) != (bounds.tenant, place["subject"]):
+        if (event.envelope.tenant, event.envelope.subject) != (bounds.tenant, subject):
             read.unreadable += 1
             return None
-        if place["own"] or any(clear.whole_tenant for clear in event.body.clears):
+        if any(clear.whole_tenant for clear in event.body.clears):
             return event
-        self._narrow.add(_key(place))
-        return None
-
-
-def _key(place: Place) -> tuple[int, int]:
-    return place["partition"], place["offset"]
-
-
-def _records(snapshot: Snapshot, partition: int, offsets: Sequence[int]) -> Iterator[LogRecord]:
-    for start in range(0, len(offsets), _AT_ONCE):
-        yield from snapshot.records(partition, offsets[start : start + _AT_ONCE])
+        if event.body.clears:
+            self._narrow.add((record.partition, record.offset))
+        return event if subject in owners else None
 
 
 def _too_much(count: int, limit: int, bounds: Bounds) -> str:

@@ -7,7 +7,8 @@ rows that are left, out of the only files that can hold them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
@@ -39,6 +40,7 @@ class Snapshot:
     segments: Sequence[Segment]
     tail: pa.Table
     topic: str = EVENTS
+    seen: dict[Path, list[tuple[str, Mark]]] = field(default_factory=dict)
 
     def marks(self, tenant: str, memory_id: str) -> list[Mark]:
         """The rows of a tenant that name a memory, and all that clear something, by partition and offset."""
@@ -52,29 +54,74 @@ class Snapshot:
     def subjects(self, bounds: Bounds) -> tuple[set[str], bool]:
         """Whose rows lie inside the bounds, and whether one of them clears something. Not authenticated."""
         where, parameters = _inside(bounds, self._ends(bounds))
-        found = self._select(
-            "subject, list_contains(memory_ids, $clears) AS clears", where, parameters, self.segments
-        )
+        columns = "subject, list_contains(memory_ids, $clears) AS clears"
+        found = self._select(columns, where, parameters | {"clears": CLEARS}, self._files(bounds))
         rows = found.group_by("subject").aggregate([("clears", "any")]).to_pylist()
         return {row["subject"] for row in rows}, any(row["clears_any"] for row in rows)
 
-    def places(self, bounds: Bounds, subjects: Collection[str] | None, clears: bool) -> pa.Table:
-        """Columns partition, offset, subject, timestamp_ms, clears and own, in log order. Not authenticated.
-
-        Of the rows inside the bounds that are of one of the subjects (None: of anybody) and name the memory of the bounds (None:
-        any), and with `clears` also of all rows of the tenant that clear something.
+    def rows(
+        self, bounds: Bounds, subjects: Collection[str] | None, limit: int
+    ) -> list[tuple[str, LogRecord]]:
+        """(subject, exact record) of up to `limit` rows in log order: inside the bounds, of one of the subjects (None: of
+        anybody), and of the memory of the bounds (None: of any). Not authenticated.
         """
-        where, parameters = _inside(bounds, self._ends(bounds))
-        own = "true" if subjects is None else "subject IN (SELECT unnest($subjects::VARCHAR[]))"
-        if bounds.memory_id is not None:
-            own = f"({own} AND list_contains(memory_ids, $memory_id))"
-            parameters["memory_id"] = bounds.memory_id
-        wanted = f"({own} OR list_contains(memory_ids, $clears))" if clears else own
-        if subjects is not None:
-            parameters["subjects"] = list(subjects)
-        columns = f'partition, "offset", subject, timestamp_ms, list_contains(memory_ids, $clears) AS clears, {own} AS own'
-        found = self._select(columns, f"{where} AND {wanted}", parameters, self.segments)
-        return found.sort_by([("partition", "ascending"), ("offset", "ascending")])
+        where, parameters = _of(subjects, *_inside(bounds, self._ends(bounds)))
+        columns = 'subject, partition, "offset", timestamp_ms, key, value'
+        found = self._select(columns, where, parameters, self._files(bounds), limit)
+        rows = [(row.pop("subject"), LogRecord(self.topic, **row)) for row in found.to_pylist()]
+        return sorted(rows, key=lambda row: (row[1].partition, row[1].offset))
+
+    def count(self, bounds: Bounds, subjects: Collection[str] | None) -> int:
+        """How many rows `rows` would give without a limit."""
+        where, parameters = _of(subjects, *_inside(bounds, self._ends(bounds)))
+        found = self._select("count(*) AS n", where, parameters, self._files(bounds))
+        return sum(found.column("n").to_pylist())
+
+    def newest(
+        self, bounds: Bounds, subjects: Collection[str] | None, count: int
+    ) -> list[tuple[str, LogRecord]]:
+        """`rows` of the newest `count`, by the broker's times."""
+        where, parameters = _of(subjects, *_inside(bounds, self._ends(bounds)))
+        columns = 'subject, timestamp_ms, "offset", partition'
+        found = self._select(columns, where, parameters, self._files(bounds))
+        found = found.sort_by([("timestamp_ms", "descending"), ("offset", "descending")]).slice(0, count)
+        offsets: dict[int, dict[int, str]] = {}
+        for row in found.to_pylist():
+            offsets.setdefault(row["partition"], {})[row["offset"]] = row["subject"]
+        return [
+            (of[record.offset], record)
+            for partition, of in sorted(offsets.items())
+            for record in self.records(partition, list(of))
+        ]
+
+    def clears(self, bounds: Bounds) -> list[Mark]:
+        """Every row of the tenant that clears something before the end of the bounds, by partition and offset.
+
+        A segment never changes, so it is searched once: `seen` remembers.
+        """
+        unseen = [segment for segment in self.segments if segment.path not in self.seen]
+        columns, where = 'tenant, partition, "offset", subject', "list_contains(memory_ids, $clears)"
+        found = self._select(columns, where, {"clears": CLEARS}, unseen).to_pylist()
+        marks = [
+            (row["tenant"], Mark(row["partition"], row["offset"], row["subject"], False)) for row in found
+        ]
+        for segment in unseen:
+            self.seen[segment.path] = [one for one in marks if _holds(segment, one[1])]
+        covered = [one for segment in self.segments for one in self.seen[segment.path]]
+        last = {segment.partition: segment.last for segment in self.segments}
+        covered += [one for one in marks if one[1].offset > last.get(one[1].partition, -1)]
+        ends = self._ends(bounds)
+        inside = [
+            mark
+            for tenant, mark in covered
+            if tenant == bounds.tenant
+            and bounds.partition in (None, mark.partition)
+            and (ends is None or mark.offset <= (ends[mark.partition] if mark.partition < len(ends) else -1))
+        ]
+        return sorted(inside, key=lambda mark: (mark.partition, mark.offset))
+
+    def _files(self, bounds: Bounds) -> list[Segment]:
+        return [one for one in self.segments if bounds.partition in (None, one.partition)]
 
     def record(self, tenant: str, record_id: str) -> list[LogRecord]:
         """The exact records that say of themselves that they have an id; more than one where a retry wrote it again."""
@@ -145,7 +192,12 @@ class Snapshot:
         return self._select('"offset", command_offset', where, parameters, files).sort_by("offset")
 
     def _select(
-        self, columns: str, where: str, parameters: Mapping[str, object], files: Iterable[Segment]
+        self,
+        columns: str,
+        where: str,
+        parameters: Mapping[str, object],
+        files: Iterable[Segment],
+        limit: int | None = None,
     ) -> pa.Table:
         paths = [str(segment.path) for segment in files]
         sql = f"SELECT {columns} FROM tail WHERE {where}"
@@ -153,14 +205,35 @@ class Snapshot:
             # The filter stands in each half: outside of the union it would be applied to whole rows.
             sql = f"SELECT {columns} FROM read_parquet($files) WHERE {where} UNION ALL {sql}"
             parameters = {**parameters, "files": paths}
+        if limit is not None:
+            sql = f"{sql} LIMIT {limit}"
         return self.sql.query(sql, parameters, {"tail": self.tail})
+
+
+def _holds(segment: Segment, mark: Mark) -> bool:
+    return segment.partition == mark.partition and segment.first <= mark.offset <= segment.last
+
+
+def _of(
+    subjects: Collection[str] | None, where: str, given: dict[str, object]
+) -> tuple[str, dict[str, object]]:
+    """One subject is a plain comparison, which DuckDB checks against a file's statistics; several are a join."""
+    if subjects is None:
+        return where, given
+    if len(subjects) == 1:
+        return f"{where} AND subject = $subject", given | {"subject": next(iter(subjects))}
+    return f"{where} AND subject IN (SELECT unnest($subjects::VARCHAR[]))", given | {
+        "subjects": list(subjects)
+    }
 
 
 def _inside(bounds: Bounds, ends: list[int] | None) -> tuple[str, dict[str, object]]:
     where = "tenant = $tenant"
-    given: dict[str, object] = {"tenant": bounds.tenant, "clears": CLEARS}
+    given: dict[str, object] = {"tenant": bounds.tenant}
     if bounds.partition is not None:
         where, given["partition"] = f"{where} AND partition = $partition", bounds.partition
+    if bounds.memory_id is not None:
+        where, given["memory_id"] = f"{where} AND list_contains(memory_ids, $memory_id)", bounds.memory_id
     if bounds.since is not None:
         where, given["since"] = f"{where} AND timestamp_ms >= $since", bounds.since
     if bounds.after:

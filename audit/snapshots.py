@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.audit.connection import ReadOnlySQL
-from memfold.audit.snapshot import Snapshot
+from memfold.audit.snapshot import Mark, Snapshot
 from memfold.audit.tail import Tail, TailRows
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.archive_segments import read_covers
@@ -27,6 +27,7 @@ class Snapshots:
         self._sql, self._archive, self._topic = sql, archive, topic
         self._tails = [TailRows(tail, topic, partition) for partition in range(partitions)]
         self._turn = threading.Lock()
+        self._seen: dict[Path, list[tuple[str, Mark]]] = {}
 
     def ask(self, question: Callable[[Snapshot], T]) -> T:
         """What a question finds in a snapshot taken after the call. Raises ShardDamaged, LogTruncated, and what the tail raises."""
@@ -47,7 +48,7 @@ class Snapshots:
             archived = covers[partition][-1].last if partition in covers else -1
             tails.append(rows.after(archived))
         segments = [segment for partition in sorted(covers) for segment in covers[partition]]
-        return Snapshot(self._sql, segments, pa.concat_tables(tails), self._topic)
+        return Snapshot(self._sql, segments, pa.concat_tables(tails), self._topic, self._seen)
 
     def _blamed(self, failure: Exception) -> ShardDamaged:
         """Which segment a query failed on: read them all, with every check, until one raises."""

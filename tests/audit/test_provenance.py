@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from memfold.audit.errors import UnknownRecord
+from memfold.audit.errors import TooMuchToOpen, UnknownRecord
 from memfold.memory.errors import InvalidInput, UnknownMemory
 from memfold.projections.archive_rows import leaf_hash
 from memfold.schemas.codec import decode_envelope
@@ -121,6 +121,8 @@ async def test_log_has_the_newest_first(tmp_path: Path, keys: KeyStore, log: lis
         ]
         assert {one["who"] for one in found} == {"alex"}
         assert [one["offset"] for one in await audit.log(user_id="kim")] == [1]
+        with pytest.raises(TooMuchToOpen, match="at most 3"):
+            await audit.log(limit=7)
 
 
 async def test_follow_gives_each_event_once(tmp_path: Path, keys: KeyStore, log: list[LogRecord]) -> None:
