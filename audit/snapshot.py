@@ -8,28 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.dataset as ds  # type: ignore[import-untyped]
 
 from memfold.audit.bounds import Bounds
 from memfold.audit.connection import ReadOnlySQL
+from memfold.audit.seen import Mark, Offsets, Seen
 from memfold.projections.archive_rows import SCHEMA
 from memfold.projections.archive_segments import Segment
 from memfold.schemas.partitions import CLEARS, EVENTS
 from memfold.schemas.records import LogRecord
 
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A row that may matter to a memory: it names the memory, or it clears a scope in the tenant. Not authenticated yet."""
-
-    partition: int
-    offset: int
-    subject: str
-    named: bool
+_CLEARING = 'tenant, partition, "offset", subject'
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +33,7 @@ class Snapshot:
     segments: Sequence[Segment]
     tail: pa.Table
     topic: str = EVENTS
-    seen: dict[Path, list[tuple[str, Mark]]] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
     def marks(self, tenant: str, memory_id: str) -> list[Mark]:
         """The rows of a tenant that name a memory, and all that clear something, by partition and offset."""
@@ -95,30 +88,30 @@ class Snapshot:
         ]
 
     def clears(self, bounds: Bounds) -> list[Mark]:
-        """Every row of the tenant that clears something before the end of the bounds, by partition and offset.
-
-        A segment never changes, so it is searched once: `seen` remembers.
-        """
-        unseen = [segment for segment in self.segments if segment.path not in self.seen]
-        columns, where = 'tenant, partition, "offset", subject', "list_contains(memory_ids, $clears)"
-        found = self._select(columns, where, {"clears": CLEARS}, unseen).to_pylist()
-        marks = [
-            (row["tenant"], Mark(row["partition"], row["offset"], row["subject"], False)) for row in found
-        ]
-        for segment in unseen:
-            self.seen[segment.path] = [one for one in marks if _holds(segment, one[1])]
-        covered = [one for segment in self.segments for one in self.seen[segment.path]]
-        last = {segment.partition: segment.last for segment in self.segments}
-        covered += [one for one in marks if one[1].offset > last.get(one[1].partition, -1)]
+        """Every row of the tenant that clears something before the end of the bounds, by partition and offset."""
+        unseen = [segment for segment in self.segments if segment.path not in self.seen.clears]
+        if unseen:
+            columns, where = _CLEARING, "list_contains(memory_ids, $clears)"
+            found = self._select(columns, where, {"clears": CLEARS}, unseen, tail=False)
+            marks = _marks(found)
+            for segment in unseen:
+                self.seen.clears[segment.path] = [one for one in marks if _holds(segment, one[1])]
+        known = [one for segment in self.segments for one in self.seen.clears[segment.path]]
         ends = self._ends(bounds)
         inside = [
             mark
-            for tenant, mark in covered
+            for tenant, mark in known + self._tails_clears()
             if tenant == bounds.tenant
             and bounds.partition in (None, mark.partition)
             and (ends is None or mark.offset <= (ends[mark.partition] if mark.partition < len(ends) else -1))
         ]
         return sorted(inside, key=lambda mark: (mark.partition, mark.offset))
+
+    def _tails_clears(self) -> list[tuple[str, Mark]]:
+        lists = self.tail.column("memory_ids").combine_chunks()
+        clearing = pc.equal(pc.list_flatten(lists), CLEARS)
+        rows = pc.unique(pc.filter(pc.list_parent_indices(lists), clearing))
+        return _marks(self.tail.select(["tenant", "partition", "offset", "subject"]).take(rows))
 
     def _files(self, bounds: Bounds) -> list[Segment]:
         return [one for one in self.segments if bounds.partition in (None, one.partition)]
@@ -182,14 +175,24 @@ class Snapshot:
         records = [LogRecord(self.topic, *row.values()) for row in rows.to_pylist()]
         return sorted(records, key=lambda record: record.offset)
 
-    def command_offsets(self, partition: int, before: int, least: int) -> pa.Table:
-        """Columns `offset` and `command_offset`, in offset order, of the rows before an offset whose command offset is at least `least`."""
-        files = [
-            segment for segment in self.segments if segment.partition == partition and segment.first < before
-        ]
-        where = 'partition = $partition AND "offset" < $before AND command_offset >= $least'
-        parameters = {"partition": partition, "before": before, "least": least}
-        return self._select('"offset", command_offset', where, parameters, files).sort_by("offset")
+    def command_offsets(self, partition: int, before: int, least: int) -> tuple[Offsets, Offsets]:
+        """Offsets and command offsets, in offset order, of a partition's rows before an offset whose command offset is at least `least`."""
+        files = [one for one in self.segments if one.partition == partition and one.first < before]
+        unseen = [segment for segment in files if segment.path not in self.seen.commands]
+        where = "partition = $partition AND command_offset IS NOT NULL"
+        if unseen:
+            found = self._select(
+                '"offset", command_offset', where, {"partition": partition}, unseen, tail=False
+            )
+            offsets, commands = _arrays(found.sort_by("offset"))
+            for segment in unseen:
+                inside = slice(*np.searchsorted(offsets, [segment.first, segment.last + 1]))
+                self.seen.commands[segment.path] = offsets[inside].copy(), commands[inside].copy()
+        rows = self.tail.filter((pc.field("partition") == partition) & pc.field("command_offset").is_valid())
+        parts = [*(self.seen.commands[segment.path] for segment in files), _arrays(rows)]
+        offsets, commands = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        wanted = (offsets < before) & (commands >= least)
+        return offsets[wanted], commands[wanted]
 
     def _select(
         self,
@@ -198,16 +201,28 @@ class Snapshot:
         parameters: Mapping[str, object],
         files: Iterable[Segment],
         limit: int | None = None,
+        *,
+        tail: bool = True,
     ) -> pa.Table:
         paths = [str(segment.path) for segment in files]
-        sql = f"SELECT {columns} FROM tail WHERE {where}"
+        halves = []
         if paths:
-            # The filter stands in each half: outside of the union it would be applied to whole rows.
-            sql = f"SELECT {columns} FROM read_parquet($files) WHERE {where} UNION ALL {sql}"
+            halves.append(f"SELECT {columns} FROM read_parquet($files) WHERE {where}")
             parameters = {**parameters, "files": paths}
-        if limit is not None:
-            sql = f"{sql} LIMIT {limit}"
-        return self.sql.query(sql, parameters, {"tail": self.tail})
+        if not paths or (tail and len(self.tail)):
+            halves.append(f"SELECT {columns} FROM tail WHERE {where}")
+        # The filter stands in each half: outside of the union it would be applied to whole rows.
+        sql = " UNION ALL ".join(halves) + ("" if limit is None else f" LIMIT {limit}")
+        return self.sql.query(sql, parameters, {"tail": self.tail} if "FROM tail" in halves[-1] else {})
+
+
+def _marks(found: pa.Table) -> list[tuple[str, Mark]]:
+    rows = found.to_pylist()
+    return [(row["tenant"], Mark(row["partition"], row["offset"], row["subject"], False)) for row in rows]
+
+
+def _arrays(found: pa.Table) -> tuple[Offsets, Offsets]:
+    return found.column("offset").to_numpy(), found.column("command_offset").to_numpy()
 
 
 def _holds(segment: Segment, mark: Mark) -> bool:

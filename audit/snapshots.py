@@ -11,7 +11,8 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.audit.connection import ReadOnlySQL
-from memfold.audit.snapshot import Mark, Snapshot
+from memfold.audit.seen import Seen
+from memfold.audit.snapshot import Snapshot
 from memfold.audit.tail import Tail, TailRows
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.archive_segments import read_covers
@@ -27,7 +28,7 @@ class Snapshots:
         self._sql, self._archive, self._topic = sql, archive, topic
         self._tails = [TailRows(tail, topic, partition) for partition in range(partitions)]
         self._turn = threading.Lock()
-        self._seen: dict[Path, list[tuple[str, Mark]]] = {}
+        self._seen = Seen()
 
     def ask(self, question: Callable[[Snapshot], T]) -> T:
         """What a question finds in a snapshot taken after the call. Raises ShardDamaged, LogTruncated, and what the tail raises."""
