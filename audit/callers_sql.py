@@ -24,6 +24,8 @@ from memfold.projections.archive_rows import SCHEMA
 SECONDS = 30.0
 ROWS = 100_000
 _BATCH = 10_000
+_SOURCE = "reading the stream registered as"
+"""What DuckDB says where the rows that it was given fail: that is no fault of the SQL."""
 
 
 def named(sql: str) -> list[str]:
@@ -49,7 +51,10 @@ class CallersSQL:
         self._duckdb.execute("SET lock_configuration = true")
 
     def query(self, sql: str, tables: Mapping[str, pa.Table | ds.Dataset]) -> pa.Table:
-        """The rows of one SELECT over the views in `tables`. Raises InvalidInput (what DuckDB says of the SQL) and QueryStopped."""
+        """The rows of one SELECT over the views in `tables`.
+
+        Raises InvalidInput (what DuckDB says of the SQL), QueryStopped, and duckdb.IOException where a view's files fail.
+        """
         one_select(sql)
         with self._turn:
             names = [f"log_{name}" if VIEWS[name].topic else name for name in tables]
@@ -62,6 +67,8 @@ class CallersSQL:
             except QueryStopped:
                 raise
             except (duckdb.Error, OSError, pa.ArrowException) as failure:
+                if _SOURCE in str(failure):
+                    raise duckdb.IOException(str(failure)) from failure
                 raise self._told(failure) from failure
             finally:
                 timer.cancel()

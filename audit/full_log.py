@@ -17,12 +17,11 @@ from memfold.audit.reading import MAX_OPENED, Read, Reading
 from memfold.audit.relation_fold import Asserted, relation_fold
 from memfold.audit.result import AuditResult
 from memfold.audit.snapshot import Snapshot
-from memfold.audit.snapshots import Snapshots
+from memfold.audit.snapshots import Snapshots, ask
 from memfold.audit.tail import Tail
 from memfold.audit.version_fold import Version, version_fold
 from memfold.audit.view_rows import Row, call_rows, relation_rows, version_rows
 from memfold.audit.views import VIEWS
-from memfold.memory.errors import InvalidInput
 from memfold.schemas.opening import Keys
 from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
 from memfold.schemas.records import Event
@@ -99,20 +98,15 @@ class FullLog:
         self, sql: str, clear: Sequence[str], tables: dict[str, pa.Table | ds.Dataset], bounds: Bounds
     ) -> pa.Table:
         """The clear views are read while the query runs, so each is asked of a snapshot that lasts as long."""
-        if not clear:
-            return self._callers.query(sql, tables)
-        topic = self.events if clear[0] == "events" else self.commands
+        topics = {"events": self.events, "commands": self.commands}
 
-        def inside(snapshot: Snapshot) -> pa.Table:
-            given = {**tables, clear[0]: snapshot.clear_columns(bounds)}
-            try:
-                return self._query(sql, clear[1:], given, bounds)
-            except InvalidInput:
-                if all(segment.path.exists() for segment in snapshot.segments):
-                    raise
-                raise FileNotFoundError("a segment was replaced while the query read it") from None
+        def inside(taken: list[Snapshot]) -> pa.Table:
+            given = {
+                name: snapshot.clear_columns(bounds) for name, snapshot in zip(clear, taken, strict=True)
+            }
+            return self._callers.query(sql, {**tables, **given})
 
-        return topic.ask(inside)
+        return ask([topics[name] for name in clear], inside)
 
     def close(self) -> None:
         """Waits for the questions that are being answered."""

@@ -150,13 +150,14 @@ def audit(folder: Path, events: int = LARGE) -> list[Row]:
         return _rows(events, archived, behind, limits)
 
 
-Timed = dict[str, float]
+Timed = dict[str, tuple[float, float]]
+"""By question: milliseconds of the clock, and of processors. On a machine that others use as well, the second is the steadier."""
 WANTED = {"history, subject known": 25.0, "history, only the id known": 60.0, "timeline of one user": 40.0,
           "counts per day and kind": 80.0, "state of every memory at a past moment": 1_000.0}  # fmt: skip
 
 
 def _questions(auditor: Auditor, lives: Lives) -> Timed:
-    """p50 of each question in milliseconds, warm, a different memory or user each time."""
+    """p50 of each question, warm, a different memory or user each time."""
     random = Random(3)
     loop = asyncio.new_event_loop()
     known = [
@@ -193,14 +194,13 @@ def _questions(auditor: Auditor, lives: Lives) -> Timed:
     }
     timed: Timed = {}
     for name, (ask, times) in measures.items():
-        taken = []
-        for user, memory_id in known[: times + 3]:
-            started = time.perf_counter()
+        taken, spent = [], []
+        for user, memory_id in known[: times + 3 if times > 1 else 1]:
+            started, before = time.perf_counter(), time.process_time()
             ask(user, memory_id)
             taken.append(time.perf_counter() - started)
-            if times == 1:
-                break
-        timed[name] = percentiles(taken[3:] or taken)[0]
+            spent.append(time.process_time() - before)
+        timed[name] = percentiles(taken[3:] or taken)[0], percentiles(spent[3:] or spent)[0]
     loop.close()
     return timed
 
@@ -209,7 +209,7 @@ def _limits(archive: Path, keys: KeyStore, reader: LogReader) -> dict[str, str]:
     """What the bare parts do: DuckDB over the same files without any of our rules, and opening records on one core."""
     connection = duckdb.connect(":memory:", config={"threads": 2})
     files = f"read_parquet('{archive}/{EVENTS}/*.parquet')"
-    bare: Timed = {}
+    bare: dict[str, float] = {}
     for name, sql in {
         "id": f"SELECT value FROM {files} WHERE list_contains(memory_ids, 'x')",
         "subject": f"SELECT value FROM {files} WHERE subject = 'x'",
@@ -237,25 +237,13 @@ def _limits(archive: Path, keys: KeyStore, reader: LogReader) -> dict[str, str]:
 
 
 def _rows(events: int, archived: Timed, behind: Timed, limits: dict[str, str]) -> list[Row]:
-    rows = [
-        Row(
-            f"{name}, {events:,} events, p50",
-            f"{archived[name]:,.0f} ms",
-            f"{most:,.0f} ms",
-            limits[name],
-            archived[name] <= most,
-        )
-        for name, most in WANTED.items()
-    ]
+    rows = []
+    for name, most in WANTED.items():
+        wall, spent = archived[name]
+        measure, value = f"{name}, {events:,} events, p50", f"{wall:,.0f} ms, {spent:,.0f} of processor"
+        rows.append(Row(measure, value, f"{most:,.0f} ms", limits[name], wall <= most))
     for name in WANTED:
-        times = behind[name] / archived[name]
-        rows.append(
-            Row(
-                f"{name}, {UNARCHIVED:,} unarchived",
-                f"{behind[name]:,.0f} ms, {times:.2f}x",
-                "1.5x",
-                "",
-                times <= 1.5,
-            )
-        )
+        (wall, spent), times = behind[name], behind[name][0] / archived[name][0]
+        value = f"{wall:,.0f} ms, {spent:,.0f} of processor, {times:.2f}x"
+        rows.append(Row(f"{name}, {UNARCHIVED:,} unarchived", value, "1.5x", "", times <= 1.5))
     return rows

@@ -79,6 +79,7 @@ async def test_diff_compares_two_states(
         assert [(one["memory"], one["was"]) for one in found["changed"]] == [("tea", "coffee")]
         assert [one["memory"] for one in found["added"]] == ["walks"]
         assert (found["gone"], found["relations_begun"], found["relations_ended"]) == ([], [], [])
+        assert (await audit.diff(hour(2.5), hour(3.5), user_id="alex"))["changed"] == [], "tea is still tea"
         found = await audit.diff(hour(-1), hour(0), user_id="alex")
         assert [one["target"] for one in found["relations_begun"]] == ["Google"], (
             "the moment of an event is after it"
