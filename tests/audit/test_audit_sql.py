@@ -144,6 +144,14 @@ async def test_duplicates_and_forgeries_are_left_out_and_counted(tmp_path: Path,
         assert await rows(audit, "SELECT count(*) FROM events") == [(5,)], "the log itself shows them"
 
 
+async def test_a_version_number_is_given_once(tmp_path: Path, keys: KeyStore) -> None:
+    script = Script()(ALEX, written("ADD", "m", 1, "a"))(ALEX, written("UPDATE", "m", 2, "b"))
+    script(ALEX, written("UPDATE", "m", 2, "c"))
+    with asked(tmp_path, log_of(script.events, keys), keys) as audit:
+        found = await rows(audit, "SELECT version, text FROM versions ORDER BY ALL")
+    assert found == [(1, "a"), (2, "b"), (3, "c")]
+
+
 async def test_an_erased_subject_is_a_number_and_no_more(tmp_path: Path, keys: KeyStore) -> None:
     keys_of = subject_of(keys, LIFE[1])
     log = log_of(LIFE, keys)

@@ -162,6 +162,14 @@ async def test_show_is_the_record_itself(tmp_path: Path, keys: KeyStore, log: li
         await audit.show("event 2")
 
 
+async def test_show_prefers_what_is_genuine(tmp_path: Path, keys: KeyStore, log: list[LogRecord]) -> None:
+    forged = replace(log[2], value=log[2].value[:-1] + bytes([log[2].value[-1] ^ 1]))
+    with asked(tmp_path, [*log[:2], forged, replace(log[2], offset=3)], keys, archived=3) as audit:
+        found = await audit.show("event 2")
+        assert (found["offset"], found["closed"]) == (3, None)
+        assert [one["offset"] for one in found["written_again"]] == [2]
+
+
 async def test_another_tenant_is_asked_about_nothing(
     tmp_path: Path, keys: KeyStore, log: list[LogRecord]
 ) -> None:
