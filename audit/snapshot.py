@@ -109,8 +109,8 @@ class Snapshot:
 
     def _tails_clears(self) -> list[tuple[str, Mark]]:
         lists = self.tail.column("memory_ids").combine_chunks()
-        clearing = pc.equal(pc.list_flatten(lists), CLEARS)
-        rows = pc.unique(pc.filter(pc.list_parent_indices(lists), clearing))
+        clearing = lists.flatten().to_numpy(zero_copy_only=False) == CLEARS
+        rows = np.unique(lists.value_parent_indices().to_numpy()[clearing])
         return _marks(self.tail.select(["tenant", "partition", "offset", "subject"]).take(rows))
 
     def _files(self, bounds: Bounds) -> list[Segment]:
