@@ -20,19 +20,38 @@ THREADS = 2
 MEMORY_LIMIT = "512MB"
 
 
+def locked(
+    threads: int = THREADS, memory_limit: str = MEMORY_LIMIT
+) -> dict[str, str | bool | int | float | list[str]]:
+    """The settings of a connection that loads nothing, spills nothing to disk and sees no variable of this program."""
+    return {
+        "threads": threads,
+        "memory_limit": memory_limit,
+        "temp_directory": "",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "python_enable_replacements": False,
+    }
+
+
+def one_select(sql: str) -> None:
+    """Raises InvalidInput for anything but one SELECT, and for what does not parse."""
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as wrong:
+        raise InvalidInput(f"this is no SQL that DuckDB understands: {wrong}") from wrong
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise InvalidInput(
+            "the audit connection takes one SELECT at a time, and nothing that changes anything"
+        )
+
+
 class ReadOnlySQL:
     """SQL over the Parquet files under one directory and over Arrow tables that the caller passes. Safe to share between threads."""
 
     def __init__(self, archive: Path, *, threads: int = THREADS, memory_limit: str = MEMORY_LIMIT) -> None:
-        settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": threads,
-            "memory_limit": memory_limit,
-            "temp_directory": "",
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        }
         self._turn = threading.Lock()
-        self._duckdb = duckdb.connect(":memory:", config=settings)
+        self._duckdb = duckdb.connect(":memory:", config=locked(threads, memory_limit))
         self._duckdb.execute("SET allowed_directories = ?", [[str(archive.resolve())]])
         self._duckdb.execute("SET enable_external_access = false")
         self._duckdb.execute("SET lock_configuration = true")
@@ -47,11 +66,7 @@ class ReadOnlySQL:
 
         Raises InvalidInput for anything but one SELECT, and duckdb.Error.
         """
-        statements = duckdb.extract_statements(sql)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise InvalidInput(
-                "the audit connection takes one SELECT at a time, and nothing that changes anything"
-            )
+        one_select(sql)
         with self._turn:
             for name, table in (tables or {}).items():
                 self._duckdb.register(name, table)

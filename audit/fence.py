@@ -22,8 +22,7 @@ _OPENED_AT_ONCE = 64
 def counting(snapshot: Snapshot, events: Sequence[Event], keys: Keys) -> list[Event]:
     """Those of the events that count. `events` are opened, of one partition, in offset order."""
     least = min(event.envelope.command_offset for event in events)
-    rows = snapshot.command_offsets(events[0].partition, events[-1].offset, least)
-    offsets, commands = rows.column("offset").to_numpy(), rows.column("command_offset").to_numpy()
+    offsets, commands = snapshot.command_offsets(events[0].partition, events[-1].offset, least)
     highest = np.maximum.accumulate(commands)
     counted: list[Event] = []
     for event in events:

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from itertools import dropwhile, groupby
 from pathlib import Path
 
-import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from memfold.audit.connection import ReadOnlySQL
 from memfold.audit.fence import counting
 from memfold.audit.snapshot import Snapshot
-from memfold.audit.tail import Tail, TailRows
+from memfold.audit.snapshots import Snapshots
+from memfold.audit.tail import Tail
 from memfold.audit.touching import Touching
-from memfold.memory.errors import ShardDamaged
-from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_record
@@ -56,9 +52,8 @@ class DuckDBHistory:
         self._archive, self._keys = archive.resolve(), keys
         self._sql = ReadOnlySQL(self._archive)
         self._tail = tail
-        self._tails = [TailRows(tail, EVENTS, partition) for partition in range(partitions)]
+        self._snapshots = Snapshots(self._sql, self._archive, EVENTS, partitions, tail)
         self._touching = Touching(keys)
-        self._turn = threading.Lock()
 
     async def events_of(self, tenant: str, memory_id: str) -> list[Event]:
         """Every opened event that touches the memory, in log order; empty for an unknown or erased one.
@@ -102,34 +97,7 @@ class DuckDBHistory:
     def _answer(self, tenant: str, memory_id: str) -> Answer:
         if memory_id == CLEARS:
             return Answer()
-        with self._turn:
-            while True:
-                snapshot = self._snapshot()
-                try:
-                    return self._read(snapshot, tenant, memory_id)
-                except duckdb.Error as failure:
-                    # A segment that the archive's writer has replaced since it was listed is found under its new name.
-                    if all(segment.path.exists() for segment in snapshot.segments):
-                        raise self._blamed(failure) from failure
-
-    def _blamed(self, failure: duckdb.Error) -> ShardDamaged:
-        """Which segment a query failed on: read them all, with every check, until one raises."""
-        source = ArchiveSource(self._archive, verify=True)
-        for partition in range(len(self._tails)):
-            for _ in source.batches(EVENTS, partition):
-                pass
-        return ShardDamaged(
-            f"{self._archive} cannot be queried, though each of its segments can be read: {failure}"
-        )
-
-    def _snapshot(self) -> Snapshot:
-        covers = read_covers(self._archive, EVENTS)
-        tails: list[pa.Table] = []
-        for partition, rows in enumerate(self._tails):
-            archived = covers[partition][-1].last if partition in covers else -1
-            tails.append(rows.after(archived))
-        segments = [segment for partition in sorted(covers) for segment in covers[partition]]
-        return Snapshot(self._sql, segments, pa.concat_tables(tails))
+        return self._snapshots.ask(lambda snapshot: self._read(snapshot, tenant, memory_id))
 
     def _read(self, snapshot: Snapshot, tenant: str, memory_id: str) -> Answer:
         events: list[Event] = []
@@ -151,5 +119,5 @@ class DuckDBHistory:
 
     def close(self) -> None:
         """Waits for the question that is being answered."""
-        with self._turn:
-            self._sql.close()
+        self._snapshots.close()
+        self._sql.close()

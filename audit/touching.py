@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from memfold.audit.snapshot import Mark, Snapshot
+from memfold.audit.seen import Mark
+from memfold.audit.snapshot import Snapshot
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.records import Event

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.asof import asof
+from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
@@ -19,7 +20,7 @@ from benchmarks.table import Row, report
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
-ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "asof", "large")
+ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "asof", "large", "audit")
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
@@ -64,6 +65,8 @@ def main() -> None:
                         ratio >= 0.8,
                     )
                 )
+        if "audit" in wanted:
+            rows += audit(folder)
         print(report(rows))
     finally:
         shutil.rmtree(folder)

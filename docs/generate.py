@@ -16,6 +16,10 @@ import click
 import typer.main
 from pydantic import BaseModel
 
+from memfold.audit.callers_sql import ROWS, SECONDS
+from memfold.audit.connection import MEMORY_LIMIT
+from memfold.audit.reading import MAX_OPENED
+from memfold.audit.views import VIEWS
 from memfold.memory.vocabulary import synonyms
 from memfold.providers.services import EMBEDDINGS, QUIRKS, SERVICES, Embedding
 from memfold.schemas.registry import released
@@ -210,12 +214,36 @@ def relations() -> str:
     return "\n".join(lines) + "\n"
 
 
+def audit_views() -> str:
+    """Every view of audit SQL, column by column."""
+    lines = [
+        _MADE + "# The views of audit SQL\n",
+        '`memfold audit sql "SELECT …"` and `memory.audit.sql("SELECT …")` take one SELECT in DuckDB\'s SQL over these views. '
+        "Times are UTC, without a zone. The bounds of the call (`user_id`, `agent_id`, `run_id`, `memory_id`, `since`, `until`, "
+        "`partition`) decide what is in them, before anything is opened.\n",
+        f"One question opens at most {MAX_OPENED:,} encrypted records, runs {SECONDS:.0f} s, has {ROWS:,} rows and {MEMORY_LIMIT} "
+        "of memory; each limit is an error that says what to narrow. `user_id` and `memory_id` narrow what is opened. "
+        "`agent_id` and `run_id` cannot be seen in clear: they leave rows out of versions, memories and relations, and save no opening. "
+        "`until` is the end of the log that is looked at: what holds there is current, what came later is not known.\n",
+        "`events` and `commands` are the log as it stands: also a record that a retry wrote twice or that somebody forged is a row, "
+        "and nothing in it is authenticated. The other views are made of what could be opened and counts; how many records were "
+        "left out, and why, is `left_out` of the result.\n",
+    ]
+    for view in VIEWS.values():
+        lines.append(f"## {view.name}\n\n{view.meaning} `since`: {view.since}.\n")
+        lines.append("| column | type | |\n|---|---|---|")
+        lines += [f"| `{column.name}` | {column.type} | {column.meaning} |" for column in view.columns]
+        lines.append("")
+    return "\n".join(lines)
+
+
 PAGES = {
     "cli.md": cli,
     "config.md": config,
     "events.md": events,
     "providers.md": providers,
     "relations.md": relations,
+    "audit-views.md": audit_views,
 }
 
 if __name__ == "__main__":

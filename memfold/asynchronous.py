@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from memfold.audit.auditor import Auditor
 from memfold.audit.explanation import explanation
+from memfold.audit.face import AsyncAudit
 from memfold.audit.versions import versions
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.exploring import checked_format, checked_sparql, checked_walk
@@ -78,6 +80,14 @@ class AsyncMemory:
         await self.open()
         assert self._caller is not None
         return self._caller
+
+    @property
+    def audit(self) -> AsyncAudit:
+        """Questions to the full log: SQL over it, where a memory comes from, what changed, what was known at a moment."""
+        return AsyncAudit(self._auditor)
+
+    async def _auditor(self) -> Auditor:
+        return (await self._ready()).auditor
 
     async def add(
         self,

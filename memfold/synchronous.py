@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memfold.asynchronous import AsyncMemory
+from memfold.audit.waiting import Audit
 from memfold.serve.mem0_config import MemoryConfig, settings_of
 
 P = ParamSpec("P")
@@ -69,6 +70,11 @@ class Memory:
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)
     reset = _waited_for(AsyncMemory.reset)
+
+    @property
+    def audit(self) -> Audit:
+        """Questions to the full log; see AsyncAudit."""
+        return Audit(self._memory.audit, self._wait_for)
 
     def close(self) -> None:
         """Let go of everything; an embedded stack that this object started is stopped."""

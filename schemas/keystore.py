@@ -116,6 +116,16 @@ class KeyStore:
             ).fetchone()
         return None if row is None or row[0] is None else self._unwrap(row[0], subject.encode()).decode()
 
+    def subjects(self, tenant: str) -> list[tuple[str, str, str | None]]:
+        """(subject, kind, the id that the caller used or None for an erased one) of every subject of a tenant."""
+        query = "SELECT subject, kind, sealed_name FROM subjects WHERE tenant = ? ORDER BY subject"
+        with self._lock:
+            rows = self._db.execute(query, (tenant,)).fetchall()
+        return [
+            (subject, kind, None if name is None else self._unwrap(name, subject.encode()).decode())
+            for subject, kind, name in rows
+        ]
+
     def _add_key(self, subject: str) -> None:
         query = "SELECT max(generation), count(wrapped) FROM keys WHERE subject = ?"
         generation, usable = self._db.execute(query, (subject,)).fetchone()

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
+from memfold.audit.auditor import Auditor
+from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
@@ -33,6 +35,7 @@ class Caller:
     recalling: Recalling
     exploring: Exploring
     history: HistoryLog
+    auditor: Auditor
     views: ViewClient
     past: Past
     _closing: AsyncExitStack
@@ -54,10 +57,11 @@ class Caller:
             opening.callback(writer.close)
             embedder = embedder_from(settings.models)
             opening.push_async_callback(close_models, embedder)
-            history = DuckDBHistory(
-                settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
-            )
+            archive, tail = settings.folder / "archive", KafkaTail(parts.reader)
+            history = DuckDBHistory(archive, parts.partitions, tail, parts.keys)
             opening.callback(history.close)
+            full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
+            opening.callback(full_log.close)
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
             recalling = Recalling(
                 settings.tenant,
@@ -73,6 +77,7 @@ class Caller:
                 recalling,
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
+                Auditor(settings.tenant, history, full_log),
                 views,
                 Past(recalling, parts.index, parts.feed),
                 opening.pop_all(),

@@ -55,14 +55,16 @@ def log_of(events: Iterable[Event], keys: KeyStore) -> list[LogRecord]:
 
 
 class ListTail:
-    """A log in memory; `asked` holds the offsets behind which it was read."""
+    """A log in memory; `asked` holds the offsets behind which its events were read, `others` records of other topics."""
 
-    def __init__(self, *partitions: Sequence[LogRecord]) -> None:
+    def __init__(self, *partitions: Sequence[LogRecord], others: Sequence[LogRecord] = ()) -> None:
         self.partitions = [list(records) for records in partitions]
+        self.others = others
         self.asked: list[int] = []
 
     def records_after(self, topic: str, partition: int, offset: int) -> list[LogRecord]:
-        assert topic == EVENTS
+        if topic != EVENTS:
+            return [record for record in self.others if record.topic == topic and record.offset > offset]
         self.asked.append(offset)
         return self.partitions[partition][offset + 1 :]
 

@@ -45,6 +45,12 @@ async def test_a_memory_that_only_a_zombie_made_never_was(tmp_path: Path, keys: 
     assert await ask(tmp_path, log_of(script.events, keys), keys, "m") == Answer(duplicates=1)
 
 
+async def test_the_second_answer_to_the_very_command_does_not_count(tmp_path: Path, keys: KeyStore) -> None:
+    script = Script()(ALEX)(ALEX, written("ADD", "m", 1, "coffee"), again=0)
+    archive(tmp_path, log_of(script.events, keys))
+    assert await ask(tmp_path, log_of(script.events, keys), keys, "m") == Answer(duplicates=1)
+
+
 async def test_a_forged_command_offset_does_not_hide_what_comes_after(tmp_path: Path, keys: KeyStore) -> None:
     """Anybody who can write to the topic can claim a command offset; only a genuine event moves the fence."""
     script = Script()(ALEX, written("ADD", "m", 1, "coffee"))(KIM, again=10**9)(

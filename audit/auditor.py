@@ -1,0 +1,85 @@
+"""The questions of an audit over the opened parts of one tenant: what AsyncAudit asks once it is connected."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from memfold.audit.bounds import Bounds, millis
+from memfold.audit.changes import diff, state
+from memfold.audit.decoded import shown
+from memfold.audit.entries import log_entry, timeline_entries
+from memfold.audit.errors import UnknownRecord
+from memfold.audit.full_log import FullLog, relations_of, versions_of
+from memfold.audit.history import DuckDBHistory
+from memfold.audit.relation_fold import Asserted
+from memfold.audit.result import AuditResult
+from memfold.audit.snapshot import Snapshot
+from memfold.audit.version_fold import Version
+from memfold.memory.errors import InvalidInput
+
+Told = dict[str, Any]
+
+
+class Auditor(Struct, frozen=True):
+    """One tenant's log. Every method blocks on files and on Kafka: call it from a thread."""
+
+    tenant: str
+    history: DuckDBHistory
+    log: FullLog
+
+    def sql(self, sql: str, bounds: Bounds) -> AuditResult:
+        return self.log.sql(sql, bounds)
+
+    def as_of(self, bounds: Bounds, at: datetime) -> Told:
+        versions, relations = self._folded(bounds, at)
+        return state(versions, relations, bounds.scope, at)
+
+    def diff(self, bounds: Bounds, start: datetime, end: datetime) -> Told:
+        if start >= end:
+            raise InvalidInput(f"from {start.isoformat()} is not before to {end.isoformat()}; swap them")
+        versions, relations = self._folded(bounds, end)
+        return diff(versions, relations, bounds.scope, start, end)
+
+    def timeline(self, bounds: Bounds) -> list[Told]:
+        read = self.log.lives(bounds)
+        return timeline_entries(versions_of(read.events, bounds), relations_of(read.events, bounds), bounds)
+
+    def newest(self, bounds: Bounds, limit: int) -> list[Told]:
+        """The newest events inside the bounds, the newest first."""
+        read = self.log.window(bounds, limit)
+        events = sorted(read.events, key=lambda event: (event.recorded_at, event.offset), reverse=True)
+        return [log_entry(event, self.log.directory) for event in events]
+
+    def behind(self, bounds: Bounds) -> tuple[list[Told], tuple[int, ...]]:
+        """The events behind the offsets `bounds.after`, in the order of their times, and where the log ended then."""
+        read = self.log.window(bounds)
+        events = sorted(read.events, key=lambda event: (event.recorded_at, event.partition, event.offset))
+        return [log_entry(event, self.log.directory) for event in events], read.end
+
+    def end(self) -> tuple[int, ...]:
+        """The last offset of each partition of memfold.events."""
+        return self.log.events.ask(Snapshot.end)
+
+    def show(self, record_id: str) -> Told:
+        """The record of an event or a command. Raises UnknownRecord."""
+        for topic in (self.log.events, self.log.commands):
+            records = topic.ask(lambda snapshot: snapshot.record(self.tenant, record_id))
+            told = [shown(record, self.log.keys) for record in records]
+            genuine = [one for one in told if one["closed"] is None] or told
+            if genuine:
+                others = [{name: one[name] for name in ("topic", "partition", "offset")} for one in told]
+                return {
+                    **genuine[0],
+                    "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
+                }
+        raise UnknownRecord(f"no event or command of this tenant has the id {record_id}")
+
+    def _folded(self, bounds: Bounds, at: datetime) -> tuple[list[Version], list[Asserted]]:
+        # Up to the millisecond of the moment itself, which `until` leaves out.
+        until = millis(at + timedelta(microseconds=1))
+        read = self.log.lives(replace(bounds, until=until))
+        return versions_of(read.events, bounds), relations_of(read.events, bounds)
