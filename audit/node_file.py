@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from memfold.audit.merkle import HASH, CompactRange
+from memfold.audit.merkle import HASH, CompactRange, Node
 
 
 def stored(size: int) -> int:
@@ -47,3 +47,13 @@ class NodeFile:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def peaks_of(size: int, node: Node) -> list[bytes]:
+    """The peaks of a compact range over the first `size` leaves: one complete subtree for each bit of `size`, largest first."""
+    peaks, first = [], 0
+    for level in range(size.bit_length() - 1, -1, -1):
+        if size >> level & 1:
+            peaks.append(node(level, first >> level))
+            first += 1 << level
+    return peaks

@@ -1,0 +1,127 @@
+"""Whether each record is one that memfold wrote, for its subject, and whether every event answers its own command, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from memfold.audit.archived import ArchivedTree
+from memfold.audit.checkpoints import TreeName
+from memfold.audit.findings import Report
+from memfold.schemas.codec import decode_envelope
+from memfold.schemas.errors import KeyDestroyed, UnknownKey, UnknownSchema, Unreadable
+from memfold.schemas.opening import Keys, open_record
+from memfold.schemas.partitions import EVENTS
+from memfold.schemas.records import Envelope, LogRecord
+from memfold.schemas.registry import with_fingerprint
+
+BACK = 1_000
+"""Milliseconds that a broker's time may step back between two records: a clock that is being adjusted, not one that was set."""
+
+
+class CommandIds:
+    """Of a partition's commands that were read: the id of each genuine or erased one, by offset."""
+
+    def __init__(self) -> None:
+        self.genuine: dict[int, str] = {}
+        self.erased: dict[int, str] = {}
+        self.first = self.end = 0
+
+
+class Authenticity:
+    """Checks the records of one tree, in order. Without `keys` only what is in clear can be checked."""
+
+    def __init__(
+        self, tree: TreeName, archived: ArchivedTree, keys: Keys | None, commands: CommandIds, report: Report
+    ) -> None:
+        self._tree, self._archived, self._keys, self._report = tree, archived, keys, report
+        self._commands, self._fence, self._time = commands, -1, 0
+        self._decided: set[str] = set()
+
+    def check(self, records: Sequence[LogRecord]) -> None:
+        for record in records:
+            self._check_time(record)
+            envelope = self._opened(record)
+            if self._tree.topic != EVENTS:
+                self._commands.end = record.offset + 1
+            elif envelope is not None:
+                self._check_order(record, envelope)
+
+    def _check_time(self, record: LogRecord) -> None:
+        if record.timestamp_ms < self._time - BACK:
+            seconds = (self._time - record.timestamp_ms) / 1000
+            self._bad(
+                "clock",
+                record,
+                f"the broker's time is {seconds:.1f} s before an earlier record's: its clock was set back",
+            )
+        self._time = (
+            max(self._time, record.timestamp_ms)
+            if record.timestamp_ms >= self._time - BACK
+            else record.timestamp_ms
+        )
+
+    def _opened(self, record: LogRecord) -> Envelope | None:
+        """The envelope of a genuine or erased record; None for one that was reported."""
+        try:
+            if self._keys is None:
+                envelope = decode_envelope(record.value)[0]
+                with_fingerprint(envelope.body_schema)
+            else:
+                envelope, _ = open_record(record, self._keys)
+                self._report.counts.opened += 1
+        except KeyDestroyed:
+            envelope = decode_envelope(record.value)[0]
+            self._report.counts.erased += 1
+            if self._tree.topic != EVENTS:
+                self._commands.erased[record.offset] = envelope.command_id
+            return self._belongs(record, envelope)
+        except UnknownSchema as unknown:
+            self._bad("schema", record, str(unknown))
+            return None
+        except (Unreadable, UnknownKey) as reason:
+            self._bad("forged", record, str(reason))
+            return None
+        if self._tree.topic != EVENTS:
+            self._commands.genuine[record.offset] = envelope.command_id
+        return self._belongs(record, envelope)
+
+    def _belongs(self, record: LogRecord, envelope: Envelope) -> Envelope | None:
+        if (envelope.type == "memories_decided") != (self._tree.topic == EVENTS):
+            self._bad("forged", record, f"a {envelope.type} record does not belong on {record.topic}")
+            return None
+        return envelope
+
+    def _check_order(self, record: LogRecord, envelope: Envelope) -> None:
+        """The fence: an event counts when its command is behind that of every event before it."""
+        known, offset = self._commands, envelope.command_offset
+        if offset <= self._fence:
+            self._report.counts.duplicates += 1
+            return
+        if offset >= known.end:
+            self._bad(
+                "sequence", record, f"it answers command {offset}, but there are only {known.end} commands"
+            )
+        elif offset >= known.first:
+            asked = known.genuine.get(offset) or known.erased.get(offset)
+            if asked != envelope.command_id:
+                self._bad(
+                    "sequence", record, f"it does not answer the command at offset {offset}, which it names"
+                )
+        for skipped in range(max(self._fence + 1, known.first), min(offset, known.end)):
+            command_id = known.genuine.get(skipped)
+            # An erased command that no event answers may have been put aside before it was decided.
+            if command_id is not None and command_id not in self._decided:
+                self._bad(
+                    "sequence",
+                    record,
+                    f"no event answers command {skipped} ({command_id}), which comes before it",
+                )
+        self._decided.add(envelope.command_id)
+        self._fence = offset
+
+    def _bad(self, kind: str, record: LogRecord, said: str) -> None:
+        at = record.offset
+        self._report.add(
+            kind, f"{self._tree} offset {at}: {said}", self._tree, file=self._archived.file_of(at), offset=at, last=at,
+            memory_ids=self._archived.memory_ids(at, at),
+        )  # fmt: skip
