@@ -90,7 +90,7 @@ class _Tree:
         self._evidence, self._name, self._report, self._advance = evidence, tree, report, advance
         self._archived = ArchivedTree(evidence.archive, tree, report, whole=evidence.records)
         self._pins = sorted(pins.by_tree.get(tree, ()))
-        self._range, self._matched = CompactRange(), 0
+        self._range, self._matched, self._mismatched = CompactRange(), 0, False
         self._sealed = pins.sealed(tree)
         self._commands = commands
         self._authenticity = Authenticity(tree, self._archived, evidence.keys, commands, report)
@@ -245,9 +245,12 @@ class _Tree:
             if pin.root == self._range.root():
                 self._matched = pin.size
                 continue
-            self._mismatch(pin)
+            if not self._mismatched:
+                self._mismatch(pin)
+            self._mismatched = True
 
     def _mismatch(self, pin: Pin) -> None:
+        """Only the first is named: every checkpoint behind a changed record differs."""
         first, last = self._matched, pin.size - 1
         self._report.add(
             "root", f"{self._name}: the first {pin.size} records are not those of {pin.where}; "
