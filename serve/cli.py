@@ -9,7 +9,16 @@ import typer
 from rich.console import Console
 
 from memfold.memory.errors import MemfoldError
-from memfold.serve import cli_eval, cli_memory, cli_replay, cli_stack, cli_understanding
+from memfold.serve import (
+    cli_audit,
+    cli_eval,
+    cli_memory,
+    cli_proofs,
+    cli_replay,
+    cli_seals,
+    cli_stack,
+    cli_understanding,
+)
 
 app = typer.Typer(
     name="memfold",
@@ -24,6 +33,11 @@ cli_understanding.register(app)
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
+)
+cli_seals.register(cli_audit.app)
+cli_proofs.register(cli_audit.app)
+app.add_typer(
+    cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
 )
 
 

@@ -50,7 +50,7 @@ def written(
     """Record `number` of a topic, as memfold writes it."""
     subject = keys.subject_of("acme", "user", user)
     key_id, key = keys.sealing_key(subject)
-    command_id = str(uuid5(UUID(int=1), f"{max(number, command_offset)}"))
+    command_id = str(uuid5(UUID(int=1), f"{number if topic == COMMANDS else command_offset}"))
     event = topic == EVENTS
     envelope = Envelope(
         str(uuid5(UUID(int=2 + event), str(number))), "memories_decided" if event else "add_requested", "acme", subject,
