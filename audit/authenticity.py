@@ -72,23 +72,20 @@ class Authenticity:
         except KeyDestroyed:
             envelope = decode_envelope(record.value)[0]
             self._report.counts.erased += 1
-            if self._tree.topic != EVENTS:
-                self._commands.erased[record.offset] = envelope.command_id
-            return self._belongs(record, envelope)
-        except UnknownSchema as unknown:
-            self._bad("schema", record, str(unknown))
+            return self._belongs(record, envelope, self._commands.erased)
+        except (Unreadable, UnknownKey, UnknownSchema) as reason:
+            unknown = isinstance(reason, UnknownSchema) or isinstance(reason.__cause__, UnknownSchema)
+            self._bad("schema" if unknown else "forged", record, str(reason))
             return None
-        except (Unreadable, UnknownKey) as reason:
-            self._bad("forged", record, str(reason))
-            return None
-        if self._tree.topic != EVENTS:
-            self._commands.genuine[record.offset] = envelope.command_id
-        return self._belongs(record, envelope)
+        return self._belongs(record, envelope, self._commands.genuine)
 
-    def _belongs(self, record: LogRecord, envelope: Envelope) -> Envelope | None:
-        if (envelope.type == "memories_decided") != (self._tree.topic == EVENTS):
+    def _belongs(self, record: LogRecord, envelope: Envelope, commands: dict[int, str]) -> Envelope | None:
+        event = self._tree.topic == EVENTS
+        if (envelope.type == "memories_decided") != event:
             self._bad("forged", record, f"a {envelope.type} record does not belong on {record.topic}")
             return None
+        if not event:
+            commands[record.offset] = envelope.command_id
         return envelope
 
     def _check_order(self, record: LogRecord, envelope: Envelope) -> None:

@@ -70,6 +70,17 @@ def test_no_byte_of_a_note_can_be_changed() -> None:
                 open_note(damaged.decode(errors="replace"), SIGNER.verifier())
 
 
+def test_a_signature_has_one_encoding_only() -> None:
+    """Base64 has bits to spare at its end; a note that uses them would be another file with the same meaning."""
+    note = SIGNER.sign(CHECKPOINT.text())
+    assert note.endswith("=\n")
+    last = note[-3]
+    for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/":
+        if other != last:
+            with pytest.raises(NoteRefused):
+                open_note(f"{note[:-3]}{other}=\n", SIGNER.verifier())
+
+
 @pytest.mark.parametrize(
     "note",
     ["", "\n", "text\n", "text\n\n", "text\n\nno signature\n", "text\n\n— name\n", "text\n\n— name AAAA\n", "text\n\n— na+me AAAAAAAA\n"],

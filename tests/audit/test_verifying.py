@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from memfold.audit.seal_files import SealFiles
 from memfold.audit.sealing import Sealer
 from memfold.projections import archive
 from memfold.projections.archive_rows import table_of
+from memfold.schemas import codec
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import EVENTS, key_of
+from memfold.schemas.partitions import COMMANDS, EVENTS, key_of
 from memfold.schemas.records import LogRecord
+from memfold.schemas.registry import newest
 from tests.audit.evidence import (
     MILLISECONDS,
     Deployment,
@@ -30,6 +33,7 @@ from tests.audit.evidence import (
 )
 
 TREE = TreeName(EVENTS, 0)
+NEWER = {"envelope": newest("envelope").fingerprint, "memories_decided": b"\1" * 8}
 
 
 @pytest.fixture
@@ -202,6 +206,33 @@ def test_a_forged_or_copied_event(
     deployment.seal()
     bad = found(deployment.verify().findings, "forged")
     assert (bad.offset, bad.file) == (60, str(deployment.segments()[-1].path))
+
+
+def test_a_command_on_the_topic_of_events_and_an_event_on_that_of_commands(deployment: Deployment) -> None:
+    """Genuine bytes, each for its own subject, on the wrong topic."""
+    swapped = [
+        replace(deployment.commands[4], topic=EVENTS, offset=60, timestamp_ms=MILLISECONDS + 60),
+        replace(deployment.events[4], topic=COMMANDS, offset=60, timestamp_ms=MILLISECONDS + 60),
+    ]
+    deployment.archive([*deployment.events, swapped[0]], [*deployment.commands, swapped[1]])
+    bad = [(one.kind, one.topic, one.offset) for one in deployment.verify().findings]
+    assert bad == [("forged", COMMANDS, 60), ("forged", EVENTS, 60)]
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_schema_that_nobody_released(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, keys: bool
+) -> None:
+    """As a newer memfold would write it; with the key, so it is no forgery."""
+    with monkeypatch.context() as newer:
+        newer.setattr(
+            codec, "newest", lambda name: dataclasses.replace(newest(name), fingerprint=NEWER[name])
+        )
+        later = replace(event(deployment.keys, 60), timestamp_ms=MILLISECONDS + 60)
+    deployment.archive([*deployment.events, later])
+    bad = deployment.verify(keys=keys).findings[0]
+    assert (bad.kind, bad.offset) == ("schema", 60)
+    assert "no released schema has the fingerprint 0101010101010101" in bad.said
 
 
 def test_an_event_that_was_written_twice_is_counted(deployment: Deployment) -> None:
