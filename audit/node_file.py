@@ -32,10 +32,8 @@ class NodeFile:
 
     def write(self, before: CompactRange, leaves: list[bytes]) -> None:
         """Append leaves to the file and to the range that stands where the file does. Durable when it returns."""
-        nodes: list[bytes] = []
         place = stored(before.size) * HASH
-        before.extend(leaves, nodes.append)
-        data = b"".join(nodes)
+        data = b"".join(node for leaf in leaves for node in before.append(leaf))
         while data:
             written = os.pwrite(self._file, data, place)
             data, place = data[written:], place + written

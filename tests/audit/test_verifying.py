@@ -219,9 +219,9 @@ def test_a_command_on_the_topic_of_events_and_an_event_on_that_of_commands(deplo
     assert bad == [("forged", COMMANDS, 60), ("forged", EVENTS, 60)]
 
 
-@pytest.mark.parametrize("keys", [True, False])
+@pytest.mark.parametrize("opened", [True, False])
 def test_a_schema_that_nobody_released(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, keys: bool
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, opened: bool
 ) -> None:
     """As a newer memfold would write it; with the key, so it is no forgery."""
     with monkeypatch.context() as newer:
@@ -230,7 +230,7 @@ def test_a_schema_that_nobody_released(
         )
         later = replace(event(deployment.keys, 60), timestamp_ms=MILLISECONDS + 60)
     deployment.archive([*deployment.events, later])
-    bad = deployment.verify(keys=keys).findings[0]
+    bad = deployment.verify(keys=opened).findings[0]
     assert (bad.kind, bad.offset) == ("schema", 60)
     assert "no released schema has the fingerprint 0101010101010101" in bad.said
 
