@@ -9,13 +9,24 @@ from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Report
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, UnknownSchema, Unreadable
-from memfold.schemas.opening import Keys, open_record
+from memfold.schemas.opening import Decoded, Keys, open_decoded
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Envelope, LogRecord
 from memfold.schemas.registry import with_fingerprint
 
 BACK = 1_000
 """Milliseconds that a broker's time may step back between two records: a clock that is being adjusted, not one that was set."""
+
+
+def decoded_of(records: Sequence[LogRecord]) -> list[Decoded | Unreadable]:
+    """The envelope of each record, or why it has none."""
+    found: list[Decoded | Unreadable] = []
+    for record in records:
+        try:
+            found.append(decode_envelope(record.value))
+        except Unreadable as reason:
+            found.append(reason)
+    return found
 
 
 class CommandIds:
@@ -37,10 +48,11 @@ class Authenticity:
         self._commands, self._fence, self._time = commands, -1, 0
         self._decided: set[str] = set()
 
-    def check(self, records: Sequence[LogRecord]) -> None:
-        for record in records:
+    def check(self, records: Sequence[LogRecord], decoded: Sequence[Decoded | Unreadable]) -> None:
+        """`decoded` are the records' envelopes, as `decoded_of` gives them."""
+        for record, each in zip(records, decoded, strict=True):
             self._check_time(record)
-            envelope = self._opened(record)
+            envelope = self._opened(record, each)
             if self._tree.topic != EVENTS:
                 self._commands.end = record.offset + 1
             elif envelope is not None:
@@ -60,17 +72,18 @@ class Authenticity:
             else record.timestamp_ms
         )
 
-    def _opened(self, record: LogRecord) -> Envelope | None:
+    def _opened(self, record: LogRecord, decoded: Decoded | Unreadable) -> Envelope | None:
         """The envelope of a genuine or erased record; None for one that was reported."""
         try:
+            if isinstance(decoded, Unreadable):
+                raise decoded
+            envelope = decoded[0]
             if self._keys is None:
-                envelope = decode_envelope(record.value)[0]
                 with_fingerprint(envelope.body_schema)
             else:
-                envelope, _ = open_record(record, self._keys)
+                open_decoded(record, decoded, self._keys)
                 self._report.counts.opened += 1
         except KeyDestroyed:
-            envelope = decode_envelope(record.value)[0]
             self._report.counts.erased += 1
             return self._belongs(record, envelope, self._commands.erased)
         except (Unreadable, UnknownKey, UnknownSchema) as reason:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa  # type: ignore[import-untyped]
+
 from memfold.audit.archived import ArchivedTree, Rows, leaves_of
-from memfold.audit.authenticity import Authenticity, CommandIds
+from memfold.audit.authenticity import Authenticity, CommandIds, decoded_of
 from memfold.audit.checkpoints import Checkpoint, TreeName
 from memfold.audit.findings import Report
 from memfold.audit.merkle import CompactRange, consistency_proof, is_consistent, root_of
@@ -23,7 +25,8 @@ from memfold.audit.seal_errors import NoteRefused
 from memfold.audit.seal_files import SealFiles
 from memfold.memory.errors import LogDamaged, LogTruncated
 from memfold.projections.archive_rows import table_of
-from memfold.schemas.opening import Keys
+from memfold.schemas.errors import Unreadable
+from memfold.schemas.opening import Decoded, Keys
 from memfold.schemas.partitions import COMMANDS, EVENTS, SEALS
 from memfold.schemas.records import LogRecord
 
@@ -138,30 +141,30 @@ class _Tree:
         self._grow(rows.leaves)
         if self._evidence.records:
             records = rows.records(self._name)
-            self._check_columns(rows, records)
+            decoded = decoded_of(records)
+            self._check_columns(rows, records, decoded)
             self._compare_with_log(records)
-            self._authenticity.check(records)
+            self._authenticity.check(records, decoded)
         self._report.counts.archived += len(rows.values)
         self._advance(len(rows.values))
 
-    def _check_columns(self, rows: Rows, records: list[LogRecord]) -> None:
+    def _check_columns(
+        self, rows: Rows, records: list[LogRecord], decoded: Sequence[Decoded | Unreadable]
+    ) -> None:
         """The clear columns are what queries filter by: they must be those of the value."""
-        if not rows.table.equals(table_of(records).combine_chunks().to_batches()[0]):
-            anew = table_of(records)
-            bad = next(
-                n for n in range(len(records)) if rows.table.slice(n, 1).to_pylist() != anew.slice(n, 1).to_pylist()
-            )  # fmt: skip
-            offset = rows.first + bad
-            if (
-                records[bad].offset == offset
-                and rows.table.column("leaf_hash")[bad].as_py() != rows.leaves[bad]
-            ):
-                return
-            self._report.add(
-                "columns", f"{self._name} offset {offset}: the archived columns are not those of the value", self._name,
-                file=self._archived.file_of(offset), offset=offset, last=offset,
-                memory_ids=self._archived.memory_ids(offset, offset),
-            )  # fmt: skip
+        envelopes = [None if isinstance(each, Unreadable) else each[0] for each in decoded]
+        anew = table_of(records, envelopes).drop_columns("leaf_hash")
+        read = pa.Table.from_batches([rows.table]).drop_columns("leaf_hash")
+        if read.equals(anew):
+            return
+        for number in range(len(records)):
+            if not read.slice(number, 1).equals(anew.slice(number, 1)):
+                offset = rows.first + number
+                self._report.add(
+                    "columns", f"{self._name} offset {offset}: the archived columns are not those of the value", self._name,
+                    file=self._archived.file_of(offset), offset=offset, last=offset,
+                    memory_ids=self._archived.memory_ids(offset, offset),
+                )  # fmt: skip
 
     def _open_log(self, start: int) -> None:
         if self._evidence.log is None or not self._evidence.records:
@@ -225,7 +228,7 @@ class _Tree:
     def _take_logged(self, records: list[LogRecord]) -> None:
         if records and records[0].offset == self._range.size:
             self._grow(leaves_of(records))
-        self._authenticity.check(records)
+        self._authenticity.check(records, decoded_of(records))
         self._report.counts.unarchived += sum(record.offset >= self._archived.end for record in records)
         self._advance(len(records))
 
