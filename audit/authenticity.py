@@ -8,7 +8,7 @@ from memfold.audit.archived import ArchivedTree
 from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Report
 from memfold.schemas.codec import decode_envelope
-from memfold.schemas.errors import KeyDestroyed, UnknownKey, UnknownSchema, Unreadable
+from memfold.schemas.errors import KeyDestroyed, MemfoldError, UnknownKey, UnknownSchema, Unreadable
 from memfold.schemas.opening import Decoded, Keys, open_decoded
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Envelope, LogRecord
@@ -74,10 +74,11 @@ class Authenticity:
 
     def _opened(self, record: LogRecord, decoded: Decoded | Unreadable) -> Envelope | None:
         """The envelope of a genuine or erased record; None for one that was reported."""
+        if isinstance(decoded, Unreadable):
+            self._unreadable(record, decoded)
+            return None
+        envelope = decoded[0]
         try:
-            if isinstance(decoded, Unreadable):
-                raise decoded
-            envelope = decoded[0]
             if self._keys is None:
                 with_fingerprint(envelope.body_schema)
             else:
@@ -87,10 +88,13 @@ class Authenticity:
             self._report.counts.erased += 1
             return self._belongs(record, envelope, self._commands.erased)
         except (Unreadable, UnknownKey, UnknownSchema) as reason:
-            unknown = isinstance(reason, UnknownSchema) or isinstance(reason.__cause__, UnknownSchema)
-            self._bad("schema" if unknown else "forged", record, str(reason))
+            self._unreadable(record, reason)
             return None
         return self._belongs(record, envelope, self._commands.genuine)
+
+    def _unreadable(self, record: LogRecord, reason: MemfoldError) -> None:
+        unknown = isinstance(reason, UnknownSchema) or isinstance(reason.__cause__, UnknownSchema)
+        self._bad("schema" if unknown else "forged", record, str(reason))
 
     def _belongs(self, record: LogRecord, envelope: Envelope, commands: dict[int, str]) -> Envelope | None:
         event = self._tree.topic == EVENTS
