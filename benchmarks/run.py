@@ -15,12 +15,25 @@ from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
+from benchmarks.seals import seals
 from benchmarks.stages import stages
 from benchmarks.table import Row, report
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
-ALL = ("idle", "single", "ingest", "endpoint", "stages", "rebuild", "search", "asof", "large", "audit")
+ALL = (
+    "idle",
+    "single",
+    "ingest",
+    "endpoint",
+    "stages",
+    "rebuild",
+    "search",
+    "asof",
+    "large",
+    "audit",
+    "seals",
+)
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
@@ -47,6 +60,8 @@ def main() -> None:
             rows += stages(folder)
         if "asof" in wanted:
             rows += asof(folder)
+        if "seals" in wanted:
+            rows += seals(folder)
         if "rebuild" in wanted or "search" in wanted or "large" in wanted:
             small, small_rate, settings = rebuild(folder, SMALL, 15_000)
             rows += small

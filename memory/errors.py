@@ -66,6 +66,14 @@ class LogTruncated(MemfoldError, RuntimeError):
     """The log lost records that a projection has not applied. Do: `memfold replay rebuild --from archive`."""
 
 
+class LogDamaged(MemfoldError, RuntimeError):
+    """A record in Kafka does not have its checksum: its segment was damaged. Do: restore the broker's disk; the archive has the records."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
 class ForeignWriter(MemfoldError, RuntimeError):
     """Another process wrote to a partition of memfold.events that this worker owns. Do: nothing; the worker starts again from the log."""
 

@@ -46,8 +46,10 @@ def leaf_hash(value: bytes) -> bytes:
     return hashlib.sha256(b"\0" + value).digest()
 
 
-def table_of(records: Sequence[LogRecord]) -> pa.Table:
-    """The rows of records, in their order, as an Arrow table of SCHEMA."""
+def table_of(records: Sequence[LogRecord], envelopes: Sequence[Envelope | None] | None = None) -> pa.Table:
+    """The rows of records, in their order, as an Arrow table of SCHEMA. `envelopes` where they were decoded already."""
+    if envelopes is None:
+        envelopes = [_envelope(record.value) for record in records]
     columns: list[Iterable[object]] = [
         [record.topic for record in records],
         [record.partition for record in records],
@@ -55,7 +57,7 @@ def table_of(records: Sequence[LogRecord]) -> pa.Table:
         [record.timestamp_ms for record in records],
         [record.key for record in records],
         [record.value for record in records],
-        *_envelope_columns([_envelope(record.value) for record in records]),
+        *_envelope_columns(envelopes),
         [leaf_hash(record.value) for record in records],
     ]
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)]

@@ -10,6 +10,7 @@ from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]
 COMMANDS = "memfold.commands"
 EVENTS = "memfold.events"
 QUARANTINE = "memfold.quarantine"
+SEALS = "memfold.seals"
 
 CLEARS = "*"
 """In the memory_ids of an event that takes memories out of view which it does not list."""

@@ -14,7 +14,9 @@ from memfold.serve import (
     cli_eval,
     cli_graph,
     cli_memory,
+    cli_proofs,
     cli_replay,
+    cli_seals,
     cli_stack,
     cli_understanding,
 )
@@ -34,10 +36,10 @@ app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
+cli_seals.register(cli_audit.app)
+cli_proofs.register(cli_audit.app)
 app.add_typer(
-    cli_audit.app,
-    name="audit",
-    help="Ask the full log: what was known, why, since when, and from which event.",
+    cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
 )
 
 

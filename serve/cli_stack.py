@@ -107,7 +107,7 @@ def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
 
 def worker(
     roles: Annotated[
-        list[str] | None, typer.Argument(help="decide, vector, graph, archive; all if left out.")
+        list[str] | None, typer.Argument(help="decide, vector, graph, archive, seal; all if left out.")
     ] = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,

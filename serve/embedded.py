@@ -33,7 +33,7 @@ def worker_specs(settings: Settings, separate: bool = False) -> list[WorkerSpec]
     environment = environment_of(settings)
     if not separate:
         return [WorkerSpec("worker", argv, environment)]
-    roles = ("decide", "vector", "graph", "archive")
+    roles = ("decide", "vector", "graph", "archive", "seal")
     return [WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles]
 
 

@@ -1,4 +1,4 @@
-"""A worker process: any of the four processors, together or alone, and the view that answers for them."""
+"""A worker process: any of the four processors and the sealer, together or alone, and the view that answers for them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 
+from memfold.audit.sealing import Sealer
 from memfold.memory.errors import InvalidInput
 from memfold.memory.understanding import Models
 from memfold.projections.archive import ArchiveShard
@@ -31,10 +32,11 @@ from memfold.streams.processor import Processor
 from memfold.streams.progress import Progress
 from memfold.streams.projecting import ShardSink
 from memfold.streams.quarantine import Quarantine
+from memfold.streams.sealing import SealRole
 from memfold.streams.switching import switch
 from memfold.streams.writer import LogWriter
 
-ROLES = ("decide", "vector", "graph", "archive")
+ROLES = ("decide", "vector", "graph", "archive", "seal")
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
@@ -68,11 +70,21 @@ class Worker:
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
         for role in self.roles:
+            if role == "seal":
+                self._begin_sealing(writer)
+                continue
             self.processors.append(self._processor(role, writer, quarantine))
         for processor in self.processors:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
         await self._serve_view(quarantine)
+
+    def _begin_sealing(self, writer: LogWriter) -> None:
+        parts = self._parts
+        archive, folder = parts.settings.folder / "archive", parts.settings.folder / "seals"
+        role = SealRole(lambda: Sealer(archive, folder, parts.partitions), folder, writer, parts.reader)
+        sealing = asyncio.create_task(role.keep_on(), name="seal")
+        self._closing.push_async_callback(_cancelled, sealing)
 
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
         state = self._parts.settings.folder / "run"
@@ -187,6 +199,11 @@ class Worker:
     async def stop(self) -> None:
         """The view first, then the processors, then the writer: nothing that is acknowledged is left behind."""
         await self._closing.aclose()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from memfold.memory.errors import BrokerUnreachable, LogTruncated
+from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
 
@@ -102,6 +102,11 @@ class LogReader:
             if failure.code() == KafkaError._AUTO_OFFSET_RESET:
                 low, _ = self.bounds(topic, partition)
                 raise _truncated(topic, partition, start, low)
+            if failure.code() == KafkaError._BAD_MSG:
+                raise LogDamaged(
+                    f"{topic}/{partition}: {failure.str()}; the broker's segment is damaged",
+                    message.offset() or -1,
+                )
             raise self._unreachable(KafkaException(failure))
         offset = message.offset()
         assert offset is not None

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from memfold.memory.errors import BrokerUnreachable, TopicMisconfigured
-from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
+from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE, SEALS
 from memfold.streams.connection import Connection, once_settled
 
 MAX_RECORD = 8 * 1024 * 1024
@@ -79,7 +79,7 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
     settings = _REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
     new = [
         NewTopic(name, count, plan.replication, config=settings)
-        for name, count in ((COMMANDS, partitions), (EVENTS, partitions), (QUARANTINE, 1))
+        for name, count in ((COMMANDS, partitions), (EVENTS, partitions), (QUARANTINE, 1), (SEALS, 1))
         if name not in counts
     ]
     if not new:
@@ -95,7 +95,7 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
 
 @once_settled
 def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (COMMANDS, EVENTS, QUARANTINE)]
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (COMMANDS, EVENTS, QUARANTINE, SEALS)]
     wrong: list[str] = []
     for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
         found = future.result()
