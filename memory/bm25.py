@@ -1,7 +1,7 @@
 """BM25 over documents that are in memory, as an inverted index in numpy arrays (Robertson & Zaragoza, 2009).
 
-An own one because it must be filtered before it is cut, and give an absolute score: libraries and Lance's full-text search give
-the best k of a whole index (docs/adr/0010 has the comparison).
+An own one because an index is made when a scope is first searched: a thousand memories take 2 ms here and 55 in bm25s, for the same
+ranking; Lance's full-text search finds less (docs/adr/0010).
 """
 
 from __future__ import annotations

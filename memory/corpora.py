@@ -38,7 +38,9 @@ class Corpora:
 
     async def of(self, within: Within) -> Corpus | None:
         """The memories as they are now; None when there are too many to hold."""
-        kept = self._kept.setdefault(within, _Kept())
+        kept = self._kept.get(within)
+        if kept is None:
+            kept = self._kept[within] = _Kept()
         self._kept.move_to_end(within)
         async with kept.lock:
             changes = await self._feed.changes(self._tenant, within, kept.seen, self._most)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -112,8 +113,16 @@ class Corpus:
     def _frame_terms(self, number: int) -> list[str]:
         """Who said it and when, as words: a question may name them."""
         speaker = self.speaker_of[number]
-        name = terms(self.speakers[speaker]) if speaker >= 0 else terms(self.told[number].label)
-        return [*name, *terms(f"{self.told[number].moment:%d %B %Y}")]
+        name = self.speakers[speaker] if speaker >= 0 else self.told[number].label
+        return [*_words_of(name), *_words_of_day(self.told[number].moment.date())]
+
+
+_words_of = lru_cache(maxsize=10_000)(terms)
+
+
+@lru_cache(maxsize=10_000)
+def _words_of_day(day: date) -> list[str]:
+    return terms(f"{day:%d %B %Y}")
 
 
 class _Entities:

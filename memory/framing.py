@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _DATED = re.compile(r"\s*[(\[]([^)\]\n]{6,40})[)\]]:?\s+")
@@ -50,6 +51,7 @@ def embedded(text: str) -> str:
     return found.words
 
 
+@lru_cache(maxsize=10_000)
 def _day(text: str) -> datetime | None:
     for form in _FORMS:
         try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memfold.memory.corpora import Corpora
 from memfold.memory.corpus import Corpus, corpus_of
 from memfold.memory.errors import InvalidInput, InvalidType
-from memfold.memory.filters import All, Condition
+from memfold.memory.filters import All, Condition, conjuncts
 from memfold.memory.framing import embedded
 from memfold.memory.matching import matches
 from memfold.memory.ports import (
@@ -90,7 +90,7 @@ class Recalling:
             corpus = await self._candidates(query, reach, within)
         question = Question.read(query, corpus, datetime.now(UTC).date())
         (vector,) = await self.embedder.embed([embedded(question.bare)])
-        inside = _inside(reach, corpus)
+        inside = _inside(reach, within, corpus)
         ranked = best(parts_of(question, vector, corpus), self.weights, inside, limit, threshold)
         hits = [Recalled(corpus.rows[one.place], one.score, one.parts) for one in ranked]
         return Found(hits, await self._relations(query, hits, reach, within, corpus, inside, limit))
@@ -143,8 +143,22 @@ def _only(within: Within) -> str | None:
     return within.subjects[0] if within.subjects is not None and len(within.subjects) == 1 else None
 
 
-def _inside(reach: Reach, corpus: Corpus) -> NDArray[np.bool_]:
-    return np.fromiter((matches(reach.tree, row) for row in corpus.rows), dtype=np.bool_, count=len(corpus))
+def _inside(reach: Reach, within: Within, corpus: Corpus) -> NDArray[np.bool_]:
+    """Which memories pass; what they were read by is not asked again."""
+    read_by = {"user_id": within.subjects, "agent_id": within.agents, "run_id": within.runs}
+    asked = [
+        part
+        for part in conjuncts(reach.tree)
+        if not (
+            isinstance(part, Condition)
+            and part.operator in ("eq", "in")
+            and read_by.get(part.field) is not None
+        )
+    ]
+    if not asked:
+        return np.ones(len(corpus), dtype=np.bool_)
+    tree = All(tuple(asked))
+    return np.fromiter((matches(tree, row) for row in corpus.rows), dtype=np.bool_, count=len(corpus))
 
 
 def _named_first(relations: list[Relation], asked: set[str]) -> list[Relation]:

@@ -10,6 +10,7 @@ from threading import Lock
 import Stemmer  # type: ignore[import-not-found]
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_AFTER = re.compile(r"['’].*")
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -26,17 +27,22 @@ _stemmer, _stemming = Stemmer.Stemmer("english"), Lock()
 
 def words(text: str) -> list[str]:
     """The words in order, in small letters; what follows an apostrophe ("Maria's", "don't") is left out."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return [word.replace("’", "'").partition("'")[0] for word in _WORD.findall(folded)]
+    found = _WORD.findall((text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold())
+    if "'" not in text and "’" not in text:
+        return found
+    return [_AFTER.sub("", word) for word in found]
 
 
 def terms(text: str) -> list[str]:
     """The stems of the words that say something, in order and with repetitions."""
-    return [_stem(word) for word in words(text) if word not in _STOP and len(word) > 1]
+    return [stem for word in words(text) if (stem := _term(word))]
 
 
 @lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
+def _term(word: str) -> str:
+    """The stem, or nothing."""
+    if word in _STOP or len(word) < 2:
+        return ""
     # One stemmer is not for two threads at once; a word that was seen before does not come here.
     with _stemming:
         stem: str = _stemmer.stemWord(word)

@@ -13,7 +13,7 @@ from memfold.memory.ports import Embedder
 from memfold.providers.chat import Chat, ChatModel
 from memfold.providers.chat_requests import ChatOptions
 from memfold.providers.endpoint import Limits
-from memfold.providers.model_settings import LANGCHAIN, OFFLINE, ModelSettings
+from memfold.providers.model_settings import LANGCHAIN, MINILM, OFFLINE, ModelSettings
 from memfold.providers.openai_embedder import OpenAIEmbedder
 from memfold.providers.openai_endpoint import Access, OpenAIEndpoint
 from memfold.providers.services import EMBEDDINGS, SERVICES, Service
@@ -54,7 +54,7 @@ def remote_embedder_from(settings: ModelSettings) -> Embedder:
     if name not in EMBEDDINGS:
         raise InvalidInput(
             f"embedder_provider is {name!r}, which has no embeddings; set {VARIABLE.format('EMBEDDER_PROVIDER')} to "
-            f"one of {', '.join([OFFLINE, LANGCHAIN, *EMBEDDINGS])}; llm_provider need not be the same"
+            f"one of {', '.join([OFFLINE, MINILM, LANGCHAIN, *EMBEDDINGS])}; llm_provider need not be the same"
         )
     given = settings.embedder_base_url
     access = _access("embedder", service, given, settings.embedder_api_key, settings.embedder_api_version)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from memfold.providers.json_answers import JsonMode
 
 OFFLINE = "offline"
+MINILM = "minilm"
 LANGCHAIN = "langchain"
 LONGEST_PROMPT = 32_000
 
@@ -54,7 +55,8 @@ class ModelSettings(BaseModel):
         default=None, min_length=1, max_length=LONGEST_PROMPT, description="The same for decisions."
     )
     embedder_provider: str = Field(
-        default=OFFLINE, description="offline, langchain, or a service of docs/providers.md."
+        default=OFFLINE,
+        description="offline (wordllama), minilm (an extra), langchain, or a service of docs/providers.md.",
     )
     embedder_model: str | None = Field(default=None, description="As llm_model.")
     embedder_base_url: str | None = None

@@ -93,9 +93,9 @@ def _extract(lines: list[_Line]) -> Extraction:
     facts: dict[tuple[int, str], FoundFact] = {}
     parsed = parser().pipe(((line.text, line) for line in lines), as_tuples=True)
     for _, message in groupby(parsed, key=lambda each: (each[1].item, each[1].message)):
-        read: list[Read] = []
-        for document, line in message:
-            read += _read(document, line)
+        pieces = list(message)
+        line = pieces[0][1]
+        read: list[Read] = [sentence for document, piece in pieces for sentence in _read(document, piece)]
         for passage in passages(read):
             fact = FoundFact(
                 text=f"{line.name}: {passage.text}" if line.name else passage.text,

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor
 from memfold.memory.prompts import decision_prompt, extraction_prompt
 from memfold.providers.breaker import BreakerState
+from memfold.providers.model_settings import MINILM
 from memfold.providers.model_settings import OFFLINE as OFFLINE
 from memfold.providers.model_settings import ModelSettings as ModelSettings
 from memfold.providers.offline_decider import OfflineDecider
@@ -35,6 +36,10 @@ def embedder_from(settings: ModelSettings) -> Embedder:
     """The embedder alone, for who only searches. Raises InvalidInput as `models_from` does."""
     if settings.embedder_provider == OFFLINE:
         return WordLlamaEmbedder()
+    if settings.embedder_provider == MINILM:
+        from memfold.providers.minilm_embedder import MiniLMEmbedder
+
+        return MiniLMEmbedder()
     from memfold.providers.connecting import remote_embedder_from
 
     return remote_embedder_from(settings)

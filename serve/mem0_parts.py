@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from memfold.memory.errors import InvalidInput
-from memfold.providers.model_settings import LANGCHAIN, OFFLINE
+from memfold.providers.model_settings import LANGCHAIN, MINILM, OFFLINE
 from memfold.providers.services import SERVICES
 
 ALIASES = {
@@ -67,8 +67,9 @@ def part_settings(name: Literal["llm", "embedder"], part: Part, ignored: list[st
             raise InvalidInput(f"{name}.config is set without {name}.provider; name the provider")
         return {}
     provider = ALIASES.get(part.provider, part.provider)
-    if provider not in SERVICES and provider not in {OFFLINE, LANGCHAIN}:
-        known = ", ".join([OFFLINE, LANGCHAIN, *SERVICES])
+    own = [OFFLINE, LANGCHAIN] if name == "llm" else [OFFLINE, MINILM, LANGCHAIN]
+    if provider not in SERVICES and provider not in own:
+        known = ", ".join([*own, *SERVICES])
         raise InvalidInput(f"{name}.provider is {part.provider!r}; known are {known}")
     found = {f"{name}_provider": provider}
     for field, value in part.config.items():

@@ -54,6 +54,7 @@ def test_no_time_is_named(question: str) -> None:
 
 def test_a_span_across_the_turn_of_the_year_holds_its_months() -> None:
     winter = span_of("2025-12-20/2026-01-10")
+    assert winter is not None
     assert winter == Span(date(2025, 12, 20), date(2026, 1, 10))
     assert times_in("in January", ASKED).hold(winter)
     assert times_in("in December 2025", ASKED).hold(winter)

