@@ -71,6 +71,8 @@ class Clause:
                     target_type=target.type,
                     confidence=confidence,
                     ends=(self.ended or self.negated) if ends is None else ends,
+                    source_which=subject.which,
+                    target_which=target.which,
                 )
 
 

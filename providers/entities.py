@@ -26,8 +26,11 @@ INSIDE_A_NAME = frozenset({"compound", "amod", "nmod", "nummod", "punct", "poss"
 
 
 class Entity(NamedTuple):
+    """`which`: what tells it from others of its name: "sister" in "my sister Maria"."""
+
     name: str
     type: str
+    which: str = ""
 
 
 def is_name(token: Token) -> bool:
@@ -55,7 +58,7 @@ def person(token: Token, first_person: str) -> Entity | None:
         return Entity(first_person, "PERSON")
     kin = kin_name(token)
     if kin is not None:
-        return Entity(name_of(kin), kin_type(token))
+        return Entity(name_of(kin), kin_type(token), kin_word(token).lemma_.lower())
     if token.pos_ == "PROPN" and token.ent_type_ == "PERSON" and not _denied(token):
         return Entity(name_of(token), "PERSON")
     return None

@@ -1,10 +1,12 @@
-"""Which of the seven kinds a fact is of, by the relations that were found in it."""
+"""Which of the seven kinds a fact is of, by the relations that were found in it, else by its words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from memfold.memory.facts import FoundRelation
+from memfold.memory.wording import terms
 
 KIND_OF = {
     **dict.fromkeys(("ALLERGIC_TO", "FOLLOWS_DIET", "HAS_CONDITION", "HAS_DOCTOR"), "health"),
@@ -19,12 +21,65 @@ KIND_OF = {
 }
 
 
-def kind_of(relations: Sequence[FoundRelation]) -> str:
-    """The kind of the first relation, health before all others; "activities" for a taste for doing something."""
+_WORDS = {
+    "health": """
+        doctor hospital clinic allergy allergic medicine medication pill tablet dose mg inhaler therapy therapist physiotherapy
+        physio surgery pain diabetes asthma migraine pressure cholesterol pregnant sick illness disease diagnosed injury knee
+        smoke smoking cigarette diet vegan vegetarian intolerant gluten lactose sleep insomnia seasick blood vaccine glasses
+    """,
+    "professional": """
+        work job boss manager colleague office company client salary promotion career team meeting standup project degree thesis
+        exam university college professor student study studying course class school teacher teach engineer report department
+        supervisor internship interview bachelor master phd shift
+    """,
+    "preferences": """
+        like love hate prefer favourite favorite enjoy dislike fan adore rather drink eat colour color taste
+    """,
+    "activities": """
+        play run swim hike climb paint draw knit sew cook bake garden dance sing read watch listen collect travel visit trip
+        concert gym yoga train ride ski surf fish photograph shop buy order subscription membership went saw hobby club class
+        weekend
+    """,
+    "personal_details": """
+        mother father mom mum dad sister brother daughter son wife husband partner child kid nephew niece cousin uncle aunt
+        grandmother grandfather family friend neighbour neighbor born birthday name live house flat apartment home street city
+        dog cat pet hamster rabbit parrot car bike phone computer laptop own rent speak language married divorced landlord vet
+    """,
+}
+_STEMS = {kind: frozenset(terms(words)) for kind, words in _WORDS.items()}
+_COMING = re.compile(
+    r"\b(?:going to|will|'ll|’ll|planning|plan to|next (?:week|month|year|spring|summer|autumn|winter|\w+day)|tomorrow|tonight"
+    r"|in (?:a|an|one|two|three|four|five|six|\d+) (?:day|week|month|year)s?|tickets|booked|appointment|flight|leaves? at)\b",
+    re.IGNORECASE,
+)
+_TASTE = re.compile(
+    r"\b(?:like|love|hate|prefer|enjoy|dislike|can't stand|favou?rite|fan of)\b", re.IGNORECASE
+)
+
+
+def kind_of(relations: Sequence[FoundRelation], text: str = "") -> str:
+    """The kind of the first relation, health before all others; "activities" for a taste for doing something.
+
+    Without relations: what is coming is a plan, a taste a preference, else the kind that most of the words are of.
+    """
     kinds = [_kind(relation) for relation in relations]
     if "health" in kinds:
         return "health"
-    return kinds[0] if kinds else "miscellaneous"
+    return kinds[0] if kinds else _by_words(text)
+
+
+def _by_words(text: str) -> str:
+    said = set(terms(text))
+    found = {kind: len(said & stems) for kind, stems in _STEMS.items()}
+    if found["health"]:
+        return "health"
+    if _COMING.search(text):
+        return "plans"
+    if _TASTE.search(text):
+        return "preferences"
+    # The first of equals: the kinds stand from the narrowest to the widest.
+    best = max(found, key=lambda kind: found[kind])
+    return best if found[best] else "miscellaneous"
 
 
 def _kind(relation: FoundRelation) -> str:

@@ -34,6 +34,7 @@ def kin(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
                 source_type="PERSON",
                 target_type=kin_type(token),
                 confidence=SURE,
+                target_which=word.lemma_.lower(),
             )
 
 

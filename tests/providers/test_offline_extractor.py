@@ -122,3 +122,19 @@ def test_importing_loads_no_model() -> None:
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
         == "False\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("I take two pills before breakfast", "health"),
+        ("My flight leaves at seven", "plans"),
+        ("The team meeting moved to the big office", "professional"),
+        ("We hiked and climbed all weekend", "activities"),
+        ("The landlord of our flat is strict", "personal_details"),
+        ("The old bridge has nine arches", "miscellaneous"),
+    ],
+)
+async def test_a_fact_without_relations_has_the_kind_of_its_words(text: str, kind: str) -> None:
+    (fact,) = (await OfflineExtractor().extract(said(text))).facts
+    assert (fact.kind, fact.relations) == (kind, [])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from memfold.memory.facts import FoundRelation
+from memfold.providers.offline_extractor import OfflineExtractor
 from memfold.providers.relation_rules import relations_in
 from memfold.providers.spacy_model import parser
-from tests.providers.saying import in_words
+from tests.providers.saying import in_words, said
 
 FOUND = {
     "I met Sarah from Google yesterday at the conference.": "alex MET Sarah[PERSON]; Sarah WORKS_AT Google[COMPANY]",
@@ -150,3 +151,9 @@ def _found(sentence: str) -> set[str]:
 
 def _relations(sentence: str) -> list[FoundRelation]:
     return [found for part in parser()(sentence).sents for found in relations_in(part, "alex")]
+
+
+async def test_a_role_tells_who_of_a_name_is_meant() -> None:
+    (fact,) = (await OfflineExtractor().extract(said("My dentist Maria lives in Bergen"))).facts
+    which = {(r.relationship, r.source_which, r.target_which) for r in fact.relations}
+    assert which == {("HAS_DOCTOR", "", "dentist"), ("LIVES_IN", "dentist", "")}
