@@ -127,12 +127,15 @@ class GraphChange:
         if not (name in self.asserted or name in self.ended or self._held.known(self.graph, name)):
             self.asserted[name] = assertion
 
-    def end(self, assertion_id: str, until: datetime, valid_to: datetime | None = None) -> None:
-        """An id that is unknown, or that has ended, is ignored."""
+    def end(self, assertion_id: str, until: datetime, valid_to: datetime | None = None) -> Assertion | None:
+        """The assertion that ends; an id that is unknown, or that has ended, is ignored."""
         if (new := self.asserted.pop(assertion_id, None)) is not None:
             self.ended[assertion_id] = Ended(new, until, False, valid_to)
-        elif assertion_id not in self.ended and (old := self.before().get(assertion_id)):
+            return new
+        old = None if assertion_id in self.ended else self.before().get(assertion_id)
+        if old is not None:
             self.ended[assertion_id] = Ended(old, until, True, valid_to)
+        return old
 
     def clear(self, scope: Scope, until: datetime) -> None:
         covered = [name for name, assertion in self.after().items() if scope.covers(assertion.scope)]
@@ -174,7 +177,10 @@ def fold(events: Iterable[Event], held: Held) -> list[GraphChange]:
         scopes = {operation.memory_id: operation.scope for operation in body.operations}
         for ordinal, relation in enumerate(body.relations):
             if relation.op == "RETRACT":
-                change_of(own).end(relation.assertion_id, event.recorded_at, relation.valid_to)
+                ended = change_of(own).end(relation.assertion_id, event.recorded_at, relation.valid_to)
+                if ended is not None:
+                    # What moves to another entity touches no memory: it keeps the scope of what it was.
+                    scopes.setdefault(ended.memory_id, ended.scope)
             else:
                 scope = scopes.get(relation.memory_id, Scope())
                 change_of(own).add(_assertion(event, ordinal, relation, scope))

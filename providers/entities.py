@@ -67,10 +67,20 @@ def person(token: Token, first_person: str) -> Entity | None:
 def kin_name(token: Token) -> Token | None:
     """The name in "my sister Maria", however the parser joined the two; None without a name or without "my"."""
     if token.lemma_.lower() in KIN and _is_mine(token):
-        return next((child for child in token.children if child.dep_ == "appos" and is_name(child)), None)
+        named = next((child for child in token.children if child.dep_ == "appos" and is_name(child)), None)
+        return named or _misread_name(token)
     if token.pos_ == "PROPN" and _is_mine(token) and kin_word(token) != token:
         return token
     return None
+
+
+def _misread_name(token: Token) -> Token | None:
+    """The name right behind, where the parser took "my dentist Maria" for two subjects of one verb."""
+    after = token.nbor() if token.i + 1 < len(token.doc) else None
+    joined = (
+        after is not None and after.pos_ == "PROPN" and (after.head, after.dep_) == (token.head, token.dep_)
+    )
+    return after if joined else None
 
 
 def kin_word(token: Token) -> Token:

@@ -7,6 +7,7 @@ from random import Random
 
 import pyoxigraph as ox
 import pytest
+from msgspec.structs import replace
 
 from memfold.memory.entities import entity_key
 from memfold.memory.errors import ShardDamaged, ShardLocked, ViewUnreachable
@@ -238,3 +239,14 @@ def test_a_damaged_folder_is_named_with_what_to_do(tmp_path: Path, damage: str) 
         closing(GraphShard(path, 0)) as shard,
     ):
         shard.digest()
+
+
+def test_what_moves_to_another_entity_keeps_its_scope(shard: GraphShard) -> None:
+    scope = Scope(user_id="alex", run_id="r1")
+    feed(shard, event(0, asserts("a1", "Bob", "LIKES", "tea", "m1"), scope=scope))
+    moved = replace(asserts("a2", "Bob", "LIKES", "tea", "m1"), source_entity="robert")
+    whole = event(1, replace(retracts("a1"), memory_id="m1"), moved)
+    only_relations = replace(whole, body=replace(whole.body, operations=[]))
+    feed(shard, only_relations)
+    (held,) = shard.active(MINE).values()
+    assert (held.source_entity, held.scope) == ("robert", scope)
