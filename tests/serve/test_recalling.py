@@ -109,6 +109,11 @@ async def test_a_relationship_gives_its_relations_and_their_evidence(home: Home)
     ]
     assert {hit.row.memory_id for hit in found.hits} == {found.relations[0].memory_id}
     assert await home.find("work", {"relationship": "WORKS_AT", "entity": "Apple"}, user_id="alex") == []
+    # What the filter leaves out is no evidence either, though the question names it.
+    for filters, count in (({"topic": "drinks"}, 0), (None, 1)):
+        reach = checked_reach(filters, {"user_id": "alex"})
+        found = await home.recalling.search("Google", reach, 10, 0.0)
+        assert [r.relationship for r in found.relations].count("WORKS_AT") == count
 
 
 async def test_get_all_filters_as_search_does(home: Home) -> None:
