@@ -1,6 +1,6 @@
 """BM25 over documents that are in memory, as an inverted index in numpy arrays (Robertson & Zaragoza, 2009).
 
-An own one because an index is made when a scope is first searched: a thousand memories take 2 ms here and 55 in bm25s, for the same
+An own one because an index is made when a scope is first searched: a thousand memories take 5 ms here and 55 in bm25s, for the same
 ranking; Lance's full-text search finds less (docs/adr/0014).
 """
 
