@@ -16,7 +16,7 @@ from lancedb.index import FTS
 
 from benchmarks.recall import material
 from benchmarks.table import Row, percentiles, report
-from memfold.memory.bm25 import BM25, Vocabulary
+from memfold.memory.bm25 import BM25, Occurrences, Vocabulary
 from memfold.memory.wording import terms
 from memfold.serve.evaluating import scored
 from memfold.serve.evaluation_file import Material
@@ -30,7 +30,7 @@ def ours(found: Material) -> Search:
     for scope in {memory.scope for memory in found.memories}:
         mine = [memory for memory in found.memories if memory.scope == scope]
         vocabulary = Vocabulary()
-        documents = [vocabulary.numbered(terms(memory.text)) for memory in mine]
+        documents = Occurrences.of([terms(memory.text) for memory in mine], vocabulary)
         indices[scope] = (BM25(documents, len(vocabulary)), vocabulary, [memory.id for memory in mine])
 
     def search(scope: str, question: str) -> list[str]:

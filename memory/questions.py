@@ -68,7 +68,7 @@ class Question:
 
     @staticmethod
     def _tie(entity: str, weight: float, corpus: Corpus, found: NDArray[np.float32]) -> None:
-        places = np.fromiter(corpus.entities.evidence[entity], dtype=np.int64)
+        places = np.fromiter(corpus.entities.places[entity], dtype=np.int64)
         found[places] = np.maximum(found[places], weight * _rarity(entity, corpus))
 
 
@@ -76,7 +76,7 @@ def _rarity(entity: str, corpus: Corpus) -> float:
     """1 for what one memory is evidence of, 0 for what all are: the user whose memories these are says nothing."""
     if len(corpus) < 2:
         return 1.0
-    return float(1 - np.log(len(corpus.entities.evidence[entity])) / np.log(len(corpus)))
+    return float(1 - np.log(len(corpus.entities.places[entity])) / np.log(len(corpus)))
 
 
 def _named(text: str, corpus: Corpus) -> list[int]:

@@ -31,6 +31,7 @@ from memfold.memory.reach import Reach
 from memfold.memory.weights import Weights
 from memfold.memory.wording import words
 from memfold.memory.writing import checked_memory_id
+from memfold.schemas.records import Scope
 
 MAX_LIMIT = 10_000
 CANDIDATES = 2_000
@@ -76,7 +77,7 @@ class Recalling:
         if within is None:
             return [], []
         rows = await self.index.current(self.tenant, _only(within), reach.scope(), limit, reach.tree)
-        relations = await self.graph.relations(self.tenant, _only(within), reach.scope())
+        relations = await self._related(reach, within, None, None)
         shown = {row.memory_id for row in rows}
         return rows, [one for one in relations if reach.only_scope() or one.memory_id in shown]
 
@@ -119,15 +120,26 @@ class Recalling:
         asked = set(words(query))
         about = None if reach.relationships else About([hit.row.memory_id for hit in hits], sorted(asked))
         wanted: tuple[str | None, ...] = reach.relationships or (None,)
-        found = [
-            relation
-            for name in wanted
-            for relation in await self.graph.relations(self.tenant, _only(within), reach.scope(), name, about)
-        ]
+        found = [one for name in wanted for one in await self._related(reach, within, name, about)]
         if not reach.only_scope():
             passing = {corpus.rows[place].memory_id for place in np.flatnonzero(inside)}
             found = [relation for relation in found if relation.memory_id in passing]
         return _named_first(found, asked)[:limit]
+
+    async def _related(
+        self, reach: Reach, within: Within, relationship: str | None, about: About | None
+    ) -> list[Relation]:
+        """Oldest first. Each subject, agent and run is asked for by itself: a whole tenant's would fill the limit before the filter."""
+        found = [
+            relation
+            for subject in within.subjects or (None,)
+            for agent in reach.agents or (None,)
+            for run in reach.runs or (None,)
+            for relation in await self.graph.relations(
+                self.tenant, subject, Scope(None, agent, run), relationship, about
+            )
+        ]
+        return sorted(found, key=lambda relation: relation.since)
 
     def _within(self, reach: Reach) -> Within | None:
         """Where the memories are; None when nothing can be there. An agent's memories may belong to many users."""

@@ -112,7 +112,7 @@ async def test_too_many_rows_are_not_held(store: Store, feed: LanceMemoryFeed, e
 
 
 async def test_a_corpus_is_the_same_one_until_something_changes(
-    store: Store, feed: LanceMemoryFeed, events: list[Event]
+    store: Store, index: LanceMemoryIndex, feed: LanceMemoryFeed, events: list[Event]
 ) -> None:
     half = len(events) // 2
     store.feed(events[:half])
@@ -125,7 +125,9 @@ async def test_a_corpus_is_the_same_one_until_something_changes(
     other = await corpora.of(within)
     assert other is not None
     assert other is not one
-    assert {row.subject for row in other.rows} == {ALEX.subject}
+    now = await index.current(ALEX.tenant, ALEX.subject, ANYONE, None)
+    assert same({row.memory_id: row for row in other.rows}, now)
+    assert {row.memory_id for row in one.rows} - {row.memory_id for row in now}
     kept = {told.row.memory_id: told for told in one.told}
     again = [told for told in other.told if told.row is kept.get(told.row.memory_id, told).row]
     assert any(told is kept.get(told.row.memory_id) for told in again)

@@ -52,6 +52,12 @@ def test_a_day_on_the_command_line(stack: Settings) -> None:
     found = parsed(stack, "search", "who works at Google", "--user", user, "--relationship", "WORKS_AT")
     assert [r["memory"] for r in found["results"]] == ["I met Sarah from Google"]
     assert "Sarah" in run(stack, "search", "Sarah", "--user", user)
+    drinks = ("--user", user, "--filters", '{"topic": {"in": ["drinks"]}}')
+    (tea,) = parsed(stack, "search", "what do I drink", *drinks, "--explain")["results"]
+    assert tea["memory"] == "I like tea"
+    assert {"meaning", "substance"} <= tea["score_details"].keys()
+    assert "meaning 0." in run(stack, "search", "tea", *drinks, "--explain")
+    assert [r["memory"] for r in parsed(stack, "list", *drinks)["results"]] == ["I like tea"]
     run(stack, "delete", one)
     assert [v["event"] for v in parsed(stack, "history", one)] == ["ADD", "UPDATE", "DELETE"]
     assert "DELETE" in run(stack, "history", one)

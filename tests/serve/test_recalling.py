@@ -101,6 +101,17 @@ async def test_agents_share_their_memories_with_who_asks_for_both(home: Home) ->
     assert await home.find("tea", user_id="nobody") == []
 
 
+async def test_relations_of_several_agents_come_with_their_memories(home: Home) -> None:
+    await home.tell("I met Ines from Lufthansa", Scope(agent_id="dev"), infer=True)
+    await home.tell("I met Tom from Siemens", Scope(agent_id="other"), infer=True)
+    reach = checked_reach({"agent_id": ["research", "dev"]}, {})
+    found = await home.recalling.search("who works where", reach, 10, 0.0)
+    _, relations = await home.recalling.get_all(reach, 100)
+    for given in (found.relations, relations):
+        assert {relation.target for relation in given} >= {"Lufthansa"}
+        assert not {relation.target for relation in given} & {"Siemens", "Google"}
+
+
 async def test_a_relationship_gives_its_relations_and_their_evidence(home: Home) -> None:
     reach = checked_reach({"relationship": "WORKS_AT"}, {"user_id": "alex"})
     found = await home.recalling.search("people who work at Google", reach, 10, 0.1)
@@ -109,6 +120,11 @@ async def test_a_relationship_gives_its_relations_and_their_evidence(home: Home)
     ]
     assert {hit.row.memory_id for hit in found.hits} == {found.relations[0].memory_id}
     assert await home.find("work", {"relationship": "WORKS_AT", "entity": "Apple"}, user_id="alex") == []
+    # What the filter leaves out is no evidence either, though the question names it.
+    for filters, count in (({"topic": "drinks"}, 0), (None, 1)):
+        reach = checked_reach(filters, {"user_id": "alex"})
+        found = await home.recalling.search("Google", reach, 10, 0.0)
+        assert [r.relationship for r in found.relations].count("WORKS_AT") == count
 
 
 async def test_get_all_filters_as_search_does(home: Home) -> None:
