@@ -14,7 +14,9 @@ from memfold.memory.facts import FoundRelation
 from memfold.providers.entities import Entity, is_me, person, with_conjuncts
 from memfold.providers.vocabulary import HEDGES, MISREAD_LEMMAS, wordset
 
-TELLING = frozenset({"tell", "mention", "remember", "note", "know", "realize", "announce", "learn", "forget"})
+TELLING = frozenset(
+    {"tell", "mention", "remember", "note", "know", "realize", "announce", "learn", "forget", "decide"}
+)
 THINKING = wordset(
     """
     say think wish believe guess suppose hope imagine dream wonder ask claim assume feel want pretend joke
@@ -23,6 +25,7 @@ THINKING = wordset(
 REASONS = frozenset({"because", "since", "as", "though", "although", "whereas", "while"})
 SURE = 0.9
 LIKELY = 0.7
+HAVE = frozenset({"have", "has", "'ve", "’ve", "'s", "’s"})
 SUBJECT = frozenset({"nsubj", "nsubjpass"})
 
 
@@ -51,6 +54,12 @@ class Clause:
         """Not told of the past: "like", "don't like", "am liking"; not "liked", "did like", "had"."""
         finite = next((child for child in self.verb.children if child.dep_ in {"aux", "auxpass"}), self.verb)
         return finite.tag_ != "VBD"
+
+    @property
+    def has_got(self) -> bool:
+        """ "I've got a cat": what one has, not what one was given."""
+        auxiliaries = (child for child in self.verb.children if child.dep_ == "aux")
+        return self.verb.lower_ == "got" and any(word.lower_ in HAVE for word in auxiliaries)
 
     @property
     def holds(self) -> bool:

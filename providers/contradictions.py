@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import re
 
 from memfold.memory.facts import FoundFact, FoundRelation, Similar
 from memfold.providers.vocabulary import DISLIKING, LIKING, wordset
 
-ONE_AT_ALL_TIMES = frozenset({"HAS_NAME", "BORN_IN", "HAS_MOTHER", "HAS_FATHER"})
+ONE_AT_ALL_TIMES = frozenset({"HAS_NAME", "BORN_IN", "HAS_MOTHER", "HAS_FATHER", "PLANS_TO_MOVE_TO"})
 """Another target corrects the first, whether or not the sentence says so; as every FAVORITE_ does."""
 ONE_AT_A_TIME = wordset(
     """
@@ -24,13 +25,24 @@ ADDITION = re.compile(r"\b(also|too|as well|both|besides|in addition|second|anot
 
 
 def contradicts(fact: FoundFact, similar: Similar) -> bool:
-    """True if every relation that the memory stands for is ended, reversed or replaced by the fact.
+    """True if the fact ends, reverses or replaces what the memory stands for, and says the rest of it again.
 
     A memory of which only a part is contradicted must stay: an UPDATE would lose the other part.
     """
     held = [relation for relation in similar.relations if not relation.ends]
     changed = bool(CHANGE.search(fact.text)) and not ADDITION.search(fact.text)
-    return bool(held) and all(any(_against(new, old, changed) for new in fact.relations) for old in held)
+    against = [any(_against(new, old, changed) for new in fact.relations) for old in held]
+    again = [any(_same(new, old) for new in fact.relations) for old in held]
+    return any(against) and all(map(operator.or_, against, again))
+
+
+def _same(new: FoundRelation, old: FoundRelation) -> bool:
+    """The fact says it again: "I'm a nurse at Mercy" beside "I'm a nurse at Saint Mary's now"."""
+    return not new.ends and (new.source.casefold(), new.relationship, new.target.casefold()) == (
+        old.source.casefold(),
+        old.relationship,
+        old.target.casefold(),
+    )
 
 
 def only_by_preference(fact: FoundFact, similar: Similar) -> bool:

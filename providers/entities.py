@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from spacy.tokens import Token
 
-from memfold.providers.vocabulary import ANIMALS, DRINKS, FOODS, KIN, TOO_VAGUE
+from memfold.providers.vocabulary import ANIMALS, DRINKS, FOODS, KIN, PROFESSIONS, TOO_VAGUE
 
 FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "we", "us", "our"})
 TYPE_OF_LABEL = {
@@ -21,6 +21,8 @@ TYPE_OF_LABEL = {
     "WORK_OF_ART": "WORK",
     "LANGUAGE": "LANGUAGE",
 }
+TITLES = frozenset({"dr", "mr", "mrs", "ms", "prof", "professor", "doctor"})
+ROLES = frozenset(KIN) | PROFESSIONS
 POINTING = frozenset({"this", "that", "these", "those", "such", "no", "same", "more", "another"})
 INSIDE_A_NAME = frozenset({"compound", "amod", "nmod", "nummod", "punct", "poss", "case", "quantmod"})
 
@@ -65,28 +67,32 @@ def person(token: Token, first_person: str) -> Entity | None:
 
 
 def kin_name(token: Token) -> Token | None:
-    """The name in "my sister Maria", however the parser joined the two; None without a name or without "my"."""
-    if token.lemma_.lower() in KIN and _is_mine(token):
+    """The name in "my sister Maria", "our vet Dr. Lee", however the parser joined the two; None without a name or "my"."""
+    if token.lemma_.lower() in ROLES and is_mine(token):
         named = next((child for child in token.children if child.dep_ == "appos" and is_name(child)), None)
         return named or _misread_name(token)
-    if token.pos_ == "PROPN" and _is_mine(token) and kin_word(token) != token:
+    if token.pos_ == "PROPN" and is_mine(token) and kin_word(token) != token:
         return token
     return None
 
 
 def _misread_name(token: Token) -> Token | None:
-    """The name right behind, where the parser took "my dentist Maria" for two subjects of one verb."""
+    """The name right behind, where the parser took "my dentist Maria" for two subjects, or for two clauses.
+
+    Not behind an object: in "I told my sister Maria is late" nobody says that the sister is Maria.
+    """
     after = token.nbor() if token.i + 1 < len(token.doc) else None
-    joined = (
-        after is not None and after.pos_ == "PROPN" and (after.head, after.dep_) == (token.head, token.dep_)
-    )
-    return after if joined else None
+    if after is None or not after.text[:1].isupper() or after.pos_ not in {"PROPN", "NOUN"}:
+        return None
+    joined = after.pos_ == "PROPN" and (after.head, after.dep_) == (token.head, token.dep_)
+    subject = after.dep_ in {"nsubj", "nsubjpass"} and token.dep_ not in {"dobj", "dative", "pobj"}
+    return after if joined or subject else None
 
 
 def kin_word(token: Token) -> Token:
     """The word that says the kinship: "sister" for both "sister" and "Maria" of "my sister Maria"."""
-    before = (child for child in token.children if child.dep_ in {"compound", "nmod"})
-    return next((child for child in before if child.lemma_.lower() in KIN), token)
+    before = (child for child in token.children if child.dep_ in {"compound", "nmod", "amod"})
+    return next((child for child in before if child.lemma_.lower() in ROLES), token)
 
 
 def kin_type(token: Token) -> str:
@@ -112,11 +118,26 @@ def name_of(token: Token) -> str:
     span = next((span for span in token.doc.ents if span.start <= token.i < span.end), None)
     start, end = (span.start, span.end) if span is not None else (token.left_edge.i, token.i + 1)
     words = list(token.doc[start:end])
-    while len(words) > 1 and (words[0].dep_ in {"det", "poss"} or words[0].lemma_.lower() in KIN):
+    after = words[-1].nbor() if words and end < len(token.doc) else None
+    if span is not None and span.label_ == "PRODUCT" and after is not None and after.dep_ == "nummod":
+        words.append(after)
+    if span is not None:
+        words = [*_before_the_tagged(words[0], span.label_), *words]
+    while len(words) > 1 and (words[0].dep_ in {"det", "poss"} or words[0].lemma_.lower() in ROLES - TITLES):
         words.pop(0)
     while len(words) > 1 and (words[-1].tag_ == "POS" or words[-1].is_punct):
         words.pop()
     return token.doc[words[0].i : words[-1].i + 1].text
+
+
+def _before_the_tagged(first: Token, label: str) -> list[Token]:
+    """What the tagger cuts off: "Dr." of "Dr. Lee", "Tesla" of "Tesla Model 3"."""
+    before = first.nbor(-1) if first.i else None
+    if before is None or before.pos_ != "PROPN":
+        return []
+    titled = label == "PERSON" and before.lower_.rstrip(".") in TITLES
+    branded = label == "PRODUCT" and before.dep_ == "compound" and before.ent_type_ == "ORG"
+    return [before] if titled or branded else []
 
 
 def _noun_phrase(token: Token) -> str:
@@ -148,7 +169,7 @@ def _depends_on_context(token: Token) -> bool:
     return False
 
 
-def _is_mine(token: Token) -> bool:
+def is_mine(token: Token) -> bool:
     return any(child.dep_ == "poss" and child.lower_ in {"my", "our"} for child in token.children)
 
 

@@ -10,14 +10,15 @@ from memfold.memory.wording import terms
 
 KIND_OF = {
     **dict.fromkeys(("ALLERGIC_TO", "FOLLOWS_DIET", "HAS_CONDITION", "HAS_DOCTOR"), "health"),
+    "PLAYS": "activities",
     **dict.fromkeys(("PLANS", "PLANS_TO_VISIT", "PLANS_TO_MOVE_TO"), "plans"),
     **dict.fromkeys(("WORKS_AT", "HAS_PROFESSION", "STUDIES", "STUDIES_AT"), "professional"),
+    **dict.fromkeys(("HAS_MANAGER", "HAS_COLLEAGUE"), "professional"),
     **dict.fromkeys(("LIKES", "LOVES", "PREFERS", "DISLIKES", "HATES", "WANTS", "NEEDS"), "preferences"),
+    **dict.fromkeys(("EATS", "DRINKS"), "preferences"),
     **dict.fromkeys(("HAS_NAME", "HAS_NICKNAME", "LIVES_IN", "COMES_FROM", "BORN_IN"), "personal_details"),
     **dict.fromkeys(("GREW_UP_IN", "MARRIED_TO", "FRIEND_OF", "MET", "KNOWS"), "personal_details"),
-    **dict.fromkeys(
-        ("EATS", "DRINKS", "PLAYS", "SPEAKS", "USES", "DRIVES", "OWNS", "HAS"), "personal_details"
-    ),
+    **dict.fromkeys(("SPEAKS", "USES", "DRIVES", "OWNS", "HAS"), "personal_details"),
 }
 
 

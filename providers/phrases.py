@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from spacy.tokens import Token
 
-from memfold.providers.entities import is_name, with_conjuncts
+from memfold.providers.entities import Entity, is_name, name_of, with_conjuncts
 
 # "like" read as a preposition has its object as pobj.
 OBJECT = frozenset({"dobj", "pobj", "attr", "oprd", "acomp"})
@@ -31,6 +31,16 @@ def after(head: Token, *prepositions: str) -> Iterator[Token]:
             and not is_name(child)
         ):
             yield from after(child, *prepositions)
+
+
+def called(noun: Token) -> Entity | None:
+    """The name of "a band called Muse"."""
+    for child in noun.children:
+        if child.dep_ == "acl" and child.lower_ in {"called", "named"}:
+            for name in objects(child, "oprd", "dobj", "attr"):
+                if name.pos_ == "PROPN":
+                    return Entity(name_of(name), "THING")
+    return None
 
 
 def stands_alone(verb: Token) -> bool:

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator
 from spacy.tokens import Span
 
 from memfold.memory.facts import FoundRelation
-from memfold.providers import rules_mentions, rules_people, rules_self, rules_taste, rules_work_and_place
+from memfold.providers import (
+    rules_mentions,
+    rules_people,
+    rules_self,
+    rules_study,
+    rules_taste,
+    rules_work_and_place,
+)
 from memfold.providers.clauses import Clause, clauses
 from memfold.providers.rules_plan import plan
 
@@ -21,15 +28,20 @@ CLAUSE_RULES: tuple[Callable[[Clause], Iterator[FoundRelation]], ...] = (
     rules_self.diet,
     rules_self.allergic,
     rules_self.has,
+    rules_self.ill,
     rules_taste.taste,
     rules_taste.cannot_stand,
     rules_taste.fond_of,
     rules_taste.habit,
     rules_taste.instead_of,
     rules_taste.switched,
+    rules_taste.subscribes,
+    rules_people.lives_with,
+    rules_people.dates,
     rules_work_and_place.works_at,
     rules_work_and_place.left_work,
-    rules_work_and_place.studies_at,
+    rules_study.studies_at,
+    rules_study.learns,
     rules_work_and_place.lives_in,
     rules_work_and_place.moved,
     rules_work_and_place.comes_from,

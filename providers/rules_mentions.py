@@ -8,11 +8,11 @@ from spacy.tokens import Span, Token
 
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, SURE
-from memfold.providers.entities import kin_name, kin_type, kin_word, name_of
+from memfold.providers.entities import ROLES, is_mine, kin_name, kin_type, kin_word, name_of
 from memfold.providers.vocabulary import KIN, wordset
 
-MY = frozenset({"my", "our"})
 NOT_A_PERSON = frozenset({"DATE", "TIME", "GPE", "LOC", "FAC", "NORP", "EVENT", "WORK_OF_ART", "LANGUAGE"})
+FAVOURITE = frozenset({"favourite", "favorite"})
 AMONG_PEOPLE = wordset(
     """
     meet know talk speak chat work call see befriend marry introduce visit
@@ -21,21 +21,35 @@ AMONG_PEOPLE = wordset(
 
 
 def kin(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
-    """ "my sister Maria", "my sister is Maria", "Maria is my sister", "my dog's name is Rex"."""
+    """ "my sister Maria", "my sister is Maria", "Maria isn't my sister", "Rex, our dog", "our vet is Dr. Lee"."""
     for token in sentence:
-        named = kin_name(token)
-        names = [named] if named is not None else list(_said_to_be(token))
-        for name in names:
-            word = kin_word(token)
+        named = kin_name(token) or _apposed(token)
+        names = [(named, False)] if named is not None else list(_said_to_be(token))
+        for name, denied in names:
+            word = kin_word(token).lemma_.lower()
+            role = _role(token, word)
+            if role == "HAS_PROFESSION":
+                yield FoundRelation(
+                    name_of(name), role, word, "PERSON", "PROFESSION", SURE, ends=denied, source_which=word
+                )
+                continue
             yield FoundRelation(
                 source=first_person,
-                relationship=KIN[word.lemma_.lower()],
+                relationship=role,
                 target=name_of(name),
                 source_type="PERSON",
                 target_type=kin_type(token),
                 confidence=SURE,
-                target_which=word.lemma_.lower(),
+                ends=denied,
+                target_which=word,
             )
+
+
+def _role(token: Token, word: str) -> str:
+    """What "my <word>" is to the speaker; a word that is no kin tells what the other does: "my lawyer Ana"."""
+    if word not in KIN:
+        return "HAS_PROFESSION"
+    return "KNOWS" if _is_academic(token) else KIN[word]
 
 
 def belongs_to(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
@@ -65,18 +79,35 @@ def belongs_to(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
             )
 
 
-def _said_to_be(token: Token) -> Iterator[Token]:
-    """The names that a kin word is said to have by "is", "is called" or "'s name is"."""
-    if token.lemma_.lower() not in KIN or not any(child.lower_ in MY for child in token.children):
+def _apposed(token: Token) -> Token | None:
+    """The name that a role explains: "Rex, our dog"."""
+    explains = token.dep_ == "appos" and token.lemma_.lower() in ROLES and is_mine(token)
+    return token.head if explains and token.head.pos_ == "PROPN" else None
+
+
+def _said_to_be(token: Token) -> Iterator[tuple[Token, bool]]:
+    """The names that a role is said to have, or not to have, by "is", "is called" or "'s name is"."""
+    if token.lemma_.lower() not in ROLES or any(child.lower_ in FAVOURITE for child in token.children):
         return
-    subject = token.head if token.dep_ == "poss" and token.head.lower_ == "name" else token
+    by_name = token.dep_ == "poss" and token.head.lower_ == "name"
+    if not (is_mine(token) or (by_name and any(child.lower_ == "the" for child in token.children))):
+        return
+    subject = token.head if by_name else token
     verb = subject.head
-    if verb.lemma_ not in {"be", "call", "name"} or any(child.dep_ == "neg" for child in verb.children):
+    if verb.lemma_ not in {"be", "call", "name"} or (verb.lemma_ == "be" and verb.tag_ == "VBD"):
         return
+    # "My son is Madrid" is no name, "my son is called Paris" is one.
+    others = {"DATE"} if verb.lemma_ in {"call", "name"} else {"NORP", "GPE", "DATE"}
     wanted = {"attr", "oprd"} if subject.dep_ in {"nsubj", "nsubjpass"} else {"nsubj"}
+    denied = any(child.dep_ == "neg" and child.i < verb.i + 3 for child in verb.children)
     for child in verb.children:
-        if child.dep_ in wanted and child.pos_ == "PROPN" and child.ent_type_ not in {"NORP", "GPE", "DATE"}:
-            yield child
+        if child.dep_ in wanted and child.pos_ == "PROPN" and child.ent_type_ not in others:
+            yield child, denied
+
+
+def _is_academic(token: Token) -> bool:
+    """ "My thesis supervisor" is not whom one works for."""
+    return any(child.lower_ in {"thesis", "phd", "dissertation", "academic"} for child in token.children)
 
 
 def _is_among_people(token: Token) -> bool:

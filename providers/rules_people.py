@@ -12,7 +12,8 @@ from memfold.providers.entities import Entity, is_name, kin_name, kin_type, name
 from memfold.providers.phrases import after, objects
 from memfold.providers.vocabulary import KIN
 
-NOT_A_PERSON = frozenset({"DATE", "TIME", "LOC", "FAC", "EVENT", "WORK_OF_ART", "LANGUAGE"})
+NOT_A_PERSON = frozenset({"DATE", "TIME", "LOC", "FAC", "EVENT", "LANGUAGE"})
+SHARED = frozenset({"flat", "apartment", "house", "room", "office", "place"})
 
 
 def met(clause: Clause) -> Iterator[FoundRelation]:
@@ -51,6 +52,24 @@ def friends_with(clause: Clause) -> Iterator[FoundRelation]:
             if word.lower_ == "friends":
                 for other in after(word, "with"):
                     yield from clause.relate("FRIEND_OF", _person(other))
+
+
+def dates(clause: Clause) -> Iterator[FoundRelation]:
+    """ "Tom is dating Anna"."""
+    if clause.lemma == "date" and clause.holds and clause.verb.tag_ == "VBG":
+        for word in objects(clause.verb, "dobj"):
+            yield from clause.relate("HAS_PARTNER", _person(word))
+
+
+def lives_with(clause: Clause) -> Iterator[FoundRelation]:
+    """ "I live with Tom", "I share the flat with Yusuf and Chiara"."""
+    if clause.negated or clause.ended or not clause.holds:
+        return
+    shared = clause.lemma == "share" and any(word.lemma_ in SHARED for word in objects(clause.verb, "dobj"))
+    if clause.lemma == "live" or shared:
+        for word in after(clause.verb, "with"):
+            if word.ent_type_ != "ORG" and kin_name(word) is None:
+                yield from clause.relate("KNOWS", _person(word), LIKELY)
 
 
 def has_kin(clause: Clause) -> Iterator[FoundRelation]:

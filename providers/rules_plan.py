@@ -25,6 +25,10 @@ def plan(clause: Clause) -> Iterator[FoundRelation]:
         for word in objects(clause.verb):
             if word.pos_ == "NOUN" and thing(word) is not None:
                 yield from clause.relate("PLANS", Entity(deed(word), "EVENT"), LIKELY)
+    if clause.lemma == "be" and clause.plain and clause.present:
+        for word in clause.verb.children:
+            if word.lower_ == "off" and word.dep_ in {"advmod", "prt", "acomp"}:
+                yield from _places(clause, "PLANS_TO_VISIT", after(word, "to"))
     for verb in _planned(clause):
         lemma = verb.lemma_.lower()
         if lemma == "visit":
@@ -46,8 +50,10 @@ def _planned(clause: Clause) -> Iterator[Token]:
         if deeds or clause.lemma != "go":
             yield from deeds
             return
-    if (going_on and clause.lemma in TRAVELLING | {"visit", "move", "relocate"}) or (
-        clause.modal in {"will", "'ll", "’ll"} and _has_time(verb)
+    if (
+        (going_on and clause.lemma in TRAVELLING | {"visit", "move", "relocate"})
+        or (clause.modal in {"will", "'ll", "’ll"} and _has_time(verb))
+        or (verb.tag_ in {"VBP", "VBZ"} and clause.lemma in TRAVELLING | {"move"} and _is_coming(verb))
     ):
         yield verb
 
@@ -56,6 +62,13 @@ def _places(clause: Clause, relationship: str, words: Iterator[Token]) -> Iterat
     for word in words:
         if is_name(word) and word.ent_type_ in PLACES:
             yield from clause.relate(relationship, thing(word, "PLACE"))
+
+
+def _is_coming(verb: Token) -> bool:
+    """ "We fly to Rome tomorrow"; not "every summer"."""
+    return any(
+        word.ent_type_ == "DATE" and word.lower_ in {"tomorrow", "next", "tonight"} for word in verb.subtree
+    )
 
 
 def _has_time(verb: Token) -> bool:

@@ -17,6 +17,7 @@ NOT_A_LIVING = wordset(
     former retired aspiring future ex good great bad terrible horrible excellent decent awful favorite favourite
     """
 )
+EVERYBODY = frozenset({"everybody", "everyone", "people", "friends", "they"})
 BESIDE_A_PROFESSION = frozenset({"compound", "amod", "nmod", "punct"})
 
 
@@ -81,20 +82,49 @@ def allergic(clause: Clause) -> Iterator[FoundRelation]:
 
 
 def has(clause: Clause) -> Iterator[FoundRelation]:
-    """ "I have two cats", "I have diabetes"; only what is in the lists, for one can "have" anything."""
-    if clause.lemma != "have" or not clause.holds:
+    """ "I have two cats", "I've got diabetes"; only what is in the lists, for one can "have" anything."""
+    if not (clause.lemma == "have" or clause.has_got) or not clause.holds:
         return
     for word in objects(clause.verb):
         lemma = word.lemma_.lower()
-        if lemma in CONDITIONS or word.lower_ in CONDITIONS:
+        if lemma in CONDITIONS or word.lower_ in CONDITIONS or _is_blood_pressure(word):
             yield from clause.relate("HAS_CONDITION", thing(word))
         elif lemma in POSSESSIONS:
             yield from clause.relate("HAS", thing(word), LIKELY)
 
 
+def ill(clause: Clause) -> Iterator[FoundRelation]:
+    """ "I was diagnosed with asthma", "I'm diabetic", "I've been lactose intolerant since 2010"."""
+    if clause.negated or clause.modal:
+        return
+    if clause.lemma == "diagnose" and clause.verb.tag_ == "VBN":
+        for word in after(clause.verb, "with"):
+            yield from clause.relate("HAS_CONDITION", thing(word))
+    if clause.lemma != "be" or not clause.present:
+        return
+    for state in objects(clause.verb, "acomp", "attr"):
+        if state.lower_ in CONDITIONS:
+            yield from clause.relate("HAS_CONDITION", Entity(state.lower_, "THING"))
+        for word in (state, *state.children):
+            if word.lower_ == "intolerant" and word.i > clause.verb.i + 1:
+                named = word.doc[word.i - 1 : word.i + 1].text
+                if word.nbor(-1).lower_ in FOODS:
+                    yield from clause.relate("HAS_CONDITION", Entity(named, "THING"))
+
+
+def _is_blood_pressure(word: Token) -> bool:
+    beside = {child.lower_ for child in word.children}
+    return word.lower_ == "pressure" and "blood" in beside and bool(beside & {"high", "low"})
+
+
 def _is_call_me(verb: Token) -> bool:
     asked = verb.dep_ == "ROOT" and verb.lower_ == "call"
-    return asked and any(child.lower_ == "me" for child in verb.children)
+    called = (
+        verb.lemma_ == "call"
+        and verb.tag_ in {"VBP", "VBZ"}
+        and any(child.dep_ == "nsubj" and child.lower_ in EVERYBODY for child in verb.children)
+    )
+    return (asked or called) and any(child.lower_ == "me" for child in verb.children)
 
 
 def _is_my_name(token: Token) -> bool:

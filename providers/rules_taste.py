@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from spacy.tokens import Span, Token
 
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, SURE, Clause
-from memfold.providers.entities import Entity, thing
-from memfold.providers.phrases import after, deed, objects, stands_alone
+from memfold.providers.entities import Entity, is_name, thing
+from memfold.providers.phrases import after, called, deed, objects, stands_alone
 from memfold.providers.vocabulary import HABIT, LIKING, TASTE, wordset
 
 NOT_A_DEED = wordset(
     """
-    be do go get have make know ask see say tell hear talk understand try thank let
+    be become do go get have make know ask see say tell hear talk understand try thank let
     """
 )
 
@@ -62,7 +63,7 @@ def favourite(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
         verb = word.head
         if verb.lemma_ != "be" or verb.tag_ == "VBD" or not _is_my_favourite(word):
             continue
-        kind = word.lemma_.upper().replace("COLOUR", "COLOR").replace("-", "_")
+        kind = _kind(word)
         for other in verb.children:
             target = thing(other) if other.dep_ in {"attr", "acomp", "nsubj"} and other != word else None
             if target is not None and not any(child.dep_ == "neg" for child in verb.children):
@@ -82,7 +83,22 @@ def habit(clause: Clause) -> Iterator[FoundRelation]:
     if relationship is None or not clause.holds or (clause.verb.tag_ == "VBG" and not clause.ended):
         return
     for word in objects(clause.verb):
-        yield from clause.relate(relationship, thing(word), LIKELY)
+        yield from clause.relate(relationship, called(word) or thing(word), LIKELY)
+
+
+def subscribes(clause: Clause) -> Iterator[FoundRelation]:
+    """ "I have a subscription to Spotify", "I subscribe to Netflix", "I bank with Monzo"."""
+    if not clause.holds or clause.verb.tag_ == "VBG":
+        return
+    words: list[Token] = []
+    if clause.lemma == "have":
+        for word in objects(clause.verb, "dobj"):
+            words += after(word, "to") if word.lemma_ == "subscription" else []
+    elif clause.lemma in {"subscribe", "bank"}:
+        words += after(clause.verb, "to" if clause.lemma == "subscribe" else "with")
+    for word in words:
+        if is_name(word) and word.ent_type_ not in {"DATE", "TIME", "PERSON"}:
+            yield from clause.relate("USES", thing(word), LIKELY)
 
 
 def instead_of(clause: Clause) -> Iterator[FoundRelation]:
@@ -117,6 +133,12 @@ def _targets(verb: Token, relationship: str) -> Iterator[Entity]:
             for each in (word, *word.conjuncts):
                 if stands_alone(each):
                     yield Entity(deed(each), "ACTIVITY")
+
+
+def _kind(word: Token) -> str:
+    """ "FOOTBALL_CLUB" for "my favourite football club"."""
+    before = [child.lemma_ for child in word.lefts if child.dep_ == "compound"]
+    return re.sub(r"\W+", "_", " ".join((*before, word.lemma_))).upper().replace("COLOUR", "COLOR")
 
 
 def _is_my_favourite(word: Token) -> bool:

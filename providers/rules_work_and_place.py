@@ -12,6 +12,7 @@ from memfold.providers.entities import Entity, is_name, name_of, thing
 from memfold.providers.phrases import after, objects
 
 NOT_A_COMPANY = frozenset({"PERSON", "DATE", "TIME", "LANGUAGE", "WORK_OF_ART"})
+DWELLINGS = frozenset({"house", "flat", "apartment", "studio", "cottage", "room", "villa", "home", "condo"})
 JOB = frozenset({"job", "position", "role", "offer", "internship"})
 
 
@@ -49,19 +50,12 @@ def left_work(clause: Clause) -> Iterator[FoundRelation]:
         yield from clause.relate("WORKS_AT", company, ends=True)
 
 
-def studies_at(clause: Clause) -> Iterator[FoundRelation]:
-    """ "I study physics at MIT"."""
-    if clause.lemma == "study" and clause.holds:
-        for word in after(clause.verb, "at"):
-            if is_name(word):
-                yield from clause.relate("STUDIES_AT", Entity(name_of(word), "COMPANY"))
-
-
 def lives_in(clause: Clause) -> Iterator[FoundRelation]:
-    """ "I live in Oslo", "I'm based in Rome", "I used to live in Paris"."""
+    """ "I live in Oslo", "I'm based in Rome", "I used to live in Paris", "We live in a flat in Leeds"."""
     if (clause.lemma in {"live", "reside"} or clause.verb.lower_ == "based") and clause.holds:
         for word in after(clause.verb, "in"):
-            yield from clause.relate("LIVES_IN", _place(word))
+            for place in after(word, "in") if word.lemma_.lower() in DWELLINGS else [word]:
+                yield from clause.relate("LIVES_IN", _dwelt_in(place))
 
 
 def moved(clause: Clause) -> Iterator[FoundRelation]:
@@ -86,7 +80,8 @@ def comes_from(clause: Clause) -> Iterator[FoundRelation]:
     ):
         if clause.lemma == lemma and (lemma not in {"be", "come"} or clause.present):
             for word in after(clause.verb, preposition):
-                yield from clause.relate(relationship, _place(word))
+                place = _place(word) if preposition == "from" else _dwelt_in(word)
+                yield from clause.relate(relationship, place)
 
 
 def _company(token: Token, strict: bool) -> Entity | None:
@@ -98,6 +93,11 @@ def _company(token: Token, strict: bool) -> Entity | None:
 
 def _place(token: Token) -> Entity | None:
     return thing(token, "PLACE") if is_name(token) and token.ent_type_ not in NOT_A_COMPANY else None
+
+
+def _dwelt_in(token: Token) -> Entity | None:
+    """What one lives or is born in is a place, even if the tagger takes its name for a person's."""
+    return Entity(name_of(token), "PLACE") if token.ent_type_ == "PERSON" else _place(token)
 
 
 def _lasts(verb: Token) -> bool:

@@ -5,10 +5,12 @@ Relations that the rules can find, by what they join to the person (or the named
 | relation | target | kind of fact |
 |---|---|---|
 | LIKES, LOVES, PREFERS, DISLIKES, HATES, WANTS, NEEDS, FAVORITE_<NOUN> | anything named or a noun; ACTIVITY | preferences |
-| EATS, DRINKS, PLAYS, SPEAKS, USES, DRIVES, OWNS, HAS | a noun | personal details |
+| EATS, DRINKS | a noun | preferences |
+| PLAYS | a noun | activities |
+| SPEAKS, USES, DRIVES, OWNS, HAS | a noun | personal details |
 | HAS_NAME, HAS_NICKNAME, LIVES_IN, COMES_FROM, BORN_IN, GREW_UP_IN | a name, a PLACE | personal details |
 | HAS_MOTHER ... HAS_PET (see KIN), FRIEND_OF, MARRIED_TO, MET, KNOWS | PERSON, ANIMAL | personal details |
-| WORKS_AT, HAS_PROFESSION, STUDIES, STUDIES_AT | COMPANY, PROFESSION, subject | professional details |
+| WORKS_AT, HAS_PROFESSION, STUDIES, STUDIES_AT, HAS_MANAGER, HAS_COLLEAGUE | COMPANY, PROFESSION, subject, PERSON | professional details |
 | ALLERGIC_TO, FOLLOWS_DIET, HAS_CONDITION | FOOD, THING | health and wellness |
 | PLANS, PLANS_TO_VISIT, PLANS_TO_MOVE_TO | ACTIVITY, PLACE | plans and intentions |
 """
@@ -61,14 +63,26 @@ KIN = {
     **dict.fromkeys(("friend", "buddy", "bestie"), "FRIEND_OF"),
     **dict.fromkeys(("boss", "manager", "supervisor"), "HAS_MANAGER"),
     **dict.fromkeys(("colleague", "coworker", "teammate"), "HAS_COLLEAGUE"),
-    **dict.fromkeys(("neighbor", "neighbour", "roommate", "flatmate"), "HAS_NEIGHBOUR"),
-    **dict.fromkeys(("doctor", "dentist", "therapist", "physician"), "HAS_DOCTOR"),
+    **dict.fromkeys(("neighbor", "neighbour"), "HAS_NEIGHBOUR"),
+    **dict.fromkeys(("roommate", "flatmate", "housemate"), "KNOWS"),
+    **dict.fromkeys(
+        ("doctor", "dentist", "therapist", "physician", "gp", "physio", "cardiologist"), "HAS_DOCTOR"
+    ),
+    **dict.fromkeys(("physiotherapist", "psychologist", "psychiatrist", "dermatologist"), "HAS_DOCTOR"),
     **dict.fromkeys(("dog", "puppy", "cat", "kitten", "horse", "rabbit", "hamster", "parrot"), "HAS_PET"),
+    **dict.fromkeys(
+        ("tortoise", "turtle", "snake", "lizard", "gecko", "rat", "ferret", "goldfish"), "HAS_PET"
+    ),
+    **dict.fromkeys(
+        ("budgie", "canary", "pony", "kitty", "greyhound", "labrador", "poodle", "beagle"), "HAS_PET"
+    ),
+    **dict.fromkeys(("terrier", "spaniel", "bulldog", "dachshund", "collie", "retriever"), "HAS_PET"),
 }
 
 POSSESSIONS = wordset(
     """
-    car bike bicycle motorcycle boat house apartment flat garden piano guitar violin drone laptop phone kid kids child
+    car bike bicycle motorcycle motorbike scooter van
+    boat balcony house apartment flat garden piano guitar violin drone laptop phone kid kids child
     son daughter twin brother sister sibling wife husband girlfriend boyfriend dog puppy cat kitten horse rabbit
     hamster parrot pet fish
     """
@@ -76,7 +90,7 @@ POSSESSIONS = wordset(
 CONDITIONS = wordset(
     """
     diabetes asthma migraine migraines arthritis adhd autism depression anxiety insomnia epilepsy hypertension eczema
-    psoriasis celiac dyslexia
+    psoriasis celiac coeliac dyslexia diabetic asthmatic epileptic dyslexic autistic anaemia anemia hypothyroidism
     """
 )
 DIETS = wordset(
@@ -97,7 +111,7 @@ PROFESSIONS = wordset(
     politician postman principal producer professor programmer psychiatrist psychologist receptionist recruiter
     reporter researcher sailor salesman scientist sculptor secretary singer soldier statistician student surgeon
     surveyor tailor teacher technician teller therapist trainer translator tutor veterinarian vet waiter waitress
-    welder writer zoologist
+    welder writer zookeeper zoologist caretaker cleaner doorman handyman nanny babysitter
     """
 )
 
