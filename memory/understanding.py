@@ -127,7 +127,16 @@ def _shown(
 
 def _similar(known: Known, score: float) -> Similar:
     relations = [
-        FoundRelation(r.source, r.relationship, r.target, r.source_type, r.target_type, r.confidence)
+        FoundRelation(
+            r.source,
+            r.relationship,
+            r.target,
+            r.source_type,
+            r.target_type,
+            r.confidence,
+            source_which=r.source_which,
+            target_which=r.target_which,
+        )
         for r in known.relations
     ]
     return Similar(known.memory_id, known.text, score, relations)

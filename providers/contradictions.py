@@ -57,7 +57,7 @@ def only_by_preference(fact: FoundFact, similar: Similar) -> bool:
 
 def _against(new: FoundRelation, old: FoundRelation, changed: bool) -> bool:
     if new.source.casefold() != old.source.casefold():
-        return False
+        return changed and _took_over(new, old)
     same_target = new.target.casefold() == old.target.casefold()
     both_like = new.relationship in LIKING and old.relationship in LIKING
     if new.ends:
@@ -69,6 +69,15 @@ def _against(new: FoundRelation, old: FoundRelation, changed: bool) -> bool:
         if always or (changed and new.relationship in ONE_AT_A_TIME):
             return True
     return changed and both_like and new.relationship == "PREFERS" and _same_sort(new, old)
+
+
+def _took_over(new: FoundRelation, old: FoundRelation) -> bool:
+    """ "Our vet is Dr. Abebe now": whoever was "our vet" is it no longer."""
+    return (
+        new.relationship == old.relationship == "HAS_PROFESSION"
+        and new.target.casefold() == old.target.casefold()
+        and new.source_which == old.source_which == new.target
+    )
 
 
 def _reversed(new: str, old: str) -> bool:

@@ -70,8 +70,14 @@ def kin_name(token: Token) -> Token | None:
     """The name in "my sister Maria", "our vet Dr. Lee", however the parser joined the two; None without a name or "my"."""
     if token.lemma_.lower() in ROLES and is_mine(token):
         named = next((child for child in token.children if child.dep_ == "appos" and is_name(child)), None)
-        return named or _misread_name(token)
-    if token.pos_ == "PROPN" and is_mine(token) and kin_word(token) != token:
+        named = named or _misread_name(token)
+        # In "I bought my accountant Excel" nobody is called Excel; whom one is related to has a name in any tongue.
+        alien = (
+            named is not None and token.lemma_.lower() not in KIN and named.ent_type_ not in {"PERSON", ""}
+        )
+        return None if alien else named
+    dated = token.ent_type_ == "DATE" or token.dep_ == "compound"
+    if token.pos_ == "PROPN" and not dated and is_mine(token) and kin_word(token) != token:
         return token
     return None
 
@@ -79,10 +85,12 @@ def kin_name(token: Token) -> Token | None:
 def _misread_name(token: Token) -> Token | None:
     """The name right behind, where the parser took "my dentist Maria" for two subjects, or for two clauses.
 
-    Not behind an object: in "I told my sister Maria is late" nobody says that the sister is Maria.
+    Not behind an object: in "I told my sister Maria is late" the sister need not be Maria.
     """
     after = token.nbor() if token.i + 1 < len(token.doc) else None
     if after is None or not after.text[:1].isupper() or after.pos_ not in {"PROPN", "NOUN"}:
+        return None
+    if after.ent_type_ in {"DATE", "TIME"}:
         return None
     joined = after.pos_ == "PROPN" and (after.head, after.dep_) == (token.head, token.dep_)
     subject = after.dep_ in {"nsubj", "nsubjpass"} and token.dep_ not in {"dobj", "dative", "pobj"}
@@ -118,11 +126,11 @@ def name_of(token: Token) -> str:
     span = next((span for span in token.doc.ents if span.start <= token.i < span.end), None)
     start, end = (span.start, span.end) if span is not None else (token.left_edge.i, token.i + 1)
     words = list(token.doc[start:end])
-    after = words[-1].nbor() if words and end < len(token.doc) else None
-    if span is not None and span.label_ == "PRODUCT" and after is not None and after.dep_ == "nummod":
-        words.append(after)
     if span is not None:
         words = [*_before_the_tagged(words[0], span.label_), *words]
+    after = words[-1].nbor() if end < len(token.doc) else None
+    if after is not None and after.dep_ == "nummod" and after.head in words:
+        words.append(after)
     while len(words) > 1 and (words[0].dep_ in {"det", "poss"} or words[0].lemma_.lower() in ROLES - TITLES):
         words.pop(0)
     while len(words) > 1 and (words[-1].tag_ == "POS" or words[-1].is_punct):

@@ -58,12 +58,13 @@ _TASTE = re.compile(
 )
 
 
-def kind_of(relations: Sequence[FoundRelation], text: str = "") -> str:
+def kind_of(relations: Sequence[FoundRelation], text: str = "", speaker: str = "") -> str:
     """The kind of the first relation, health before all others; "activities" for a taste for doing something.
 
+    What others do for a living is a detail of the life of the `speaker` who knows them; who that is must be told, else all is theirs.
     Without relations: what is coming is a plan, a taste a preference, else the kind that most of the words are of.
     """
-    kinds = [_kind(relation) for relation in relations]
+    kinds = [_kind(relation, speaker or relation.source) for relation in relations]
     if "health" in kinds:
         return "health"
     return kinds[0] if kinds else _by_words(text)
@@ -83,8 +84,10 @@ def _by_words(text: str) -> str:
     return best if found[best] else "miscellaneous"
 
 
-def _kind(relation: FoundRelation) -> str:
+def _kind(relation: FoundRelation, speaker: str) -> str:
     name = relation.relationship
+    if relation.source != speaker and KIND_OF.get(name) == "professional":
+        return "personal_details"
     if name.startswith("FAVORITE_"):
         return "preferences"
     kind = KIND_OF.get(name, "personal_details")

@@ -99,7 +99,7 @@ def _extract(lines: list[_Line]) -> Extraction:
         for passage in passages(read):
             fact = FoundFact(
                 text=f"{line.name}: {passage.text}" if line.name else passage.text,
-                kind=kind_of(passage.relations, passage.text),
+                kind=kind_of(passage.relations, passage.text, line.speaker),
                 item=line.item,
                 message=line.message,
                 confidence=max((relation.confidence for relation in passage.relations), default=ONLY_SAID),

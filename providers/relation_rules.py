@@ -52,6 +52,8 @@ SENTENCE_RULES: tuple[Callable[[Span, str], Iterator[FoundRelation]], ...] = (
     rules_taste.favourite,
     rules_mentions.kin,
     rules_mentions.belongs_to,
+    rules_mentions.works_with,
+    rules_mentions.my_condition,
 )
 
 

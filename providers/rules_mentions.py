@@ -9,9 +9,12 @@ from spacy.tokens import Span, Token
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, SURE
 from memfold.providers.entities import ROLES, is_mine, kin_name, kin_type, kin_word, name_of
-from memfold.providers.vocabulary import KIN, wordset
+from memfold.providers.phrases import after
+from memfold.providers.vocabulary import CONDITIONS, KIN, wordset
 
 NOT_A_PERSON = frozenset({"DATE", "TIME", "GPE", "LOC", "FAC", "NORP", "EVENT", "WORK_OF_ART", "LANGUAGE"})
+FORMER = frozenset({"former", "old", "ex", "previous", "last", "first", "future", "next"})
+GONE = frozenset({"gone", "cured", "over", "longer", "anymore", "stopped"})
 FAVOURITE = frozenset({"favourite", "favorite"})
 AMONG_PEOPLE = wordset(
     """
@@ -79,6 +82,40 @@ def belongs_to(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
             )
 
 
+def works_with(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
+    """ "Ravi is my manager at Infosys": I work there; not of "my former boss at", nor of what was."""
+    for token in sentence:
+        role = KIN.get(token.lemma_.lower())
+        if role not in {"HAS_MANAGER", "HAS_COLLEAGUE"} or not is_mine(token) or _is_over(token):
+            continue
+        for company in after(token, "at"):
+            if company.ent_type_ == "ORG" and company.pos_ == "PROPN":
+                yield FoundRelation(first_person, "WORKS_AT", name_of(company), "PERSON", "COMPANY", LIKELY)
+
+
+def my_condition(sentence: Span, first_person: str) -> Iterator[FoundRelation]:
+    """ "I use an inhaler for my asthma"; not of a past one, nor of one that is gone."""
+    if sentence.text.rstrip().endswith("?") or '"' in sentence.text:
+        return
+    if any(word.lower_ in GONE for word in sentence):
+        return
+    for token in sentence:
+        mine = token.lower_ in CONDITIONS and token.pos_ in {"NOUN", "PROPN"} and is_mine(token)
+        if mine and not _is_over(token):
+            yield FoundRelation(first_person, "HAS_CONDITION", token.lower_, "PERSON", "THING", LIKELY)
+
+
+def _is_over(token: Token) -> bool:
+    """A "former" one, or one that is told of in the past or is denied."""
+    if any(child.lower_ in FORMER for child in token.children):
+        return True
+    verb = token
+    while verb.pos_ not in {"VERB", "AUX"} and verb.dep_ != "ROOT":
+        verb = verb.head
+    past = any(word.tag_ in {"VBD", "MD"} for word in (verb, *verb.children))
+    return past or any(child.dep_ == "neg" for child in verb.children)
+
+
 def _apposed(token: Token) -> Token | None:
     """The name that a role explains: "Rex, our dog"."""
     explains = token.dep_ == "appos" and token.lemma_.lower() in ROLES and is_mine(token)
@@ -90,7 +127,9 @@ def _said_to_be(token: Token) -> Iterator[tuple[Token, bool]]:
     if token.lemma_.lower() not in ROLES or any(child.lower_ in FAVOURITE for child in token.children):
         return
     by_name = token.dep_ == "poss" and token.head.lower_ == "name"
-    if not (is_mine(token) or (by_name and any(child.lower_ == "the" for child in token.children))):
+    # "The doorman's name is Hassan" tells what Hassan does; "the doctor's" not whose doctor it is.
+    the_one = by_name and token.lemma_.lower() not in KIN and any(c.lower_ == "the" for c in token.children)
+    if not (is_mine(token) or the_one):
         return
     subject = token.head if by_name else token
     verb = subject.head

@@ -89,7 +89,7 @@ def has(clause: Clause) -> Iterator[FoundRelation]:
         lemma = word.lemma_.lower()
         if lemma in CONDITIONS or word.lower_ in CONDITIONS or _is_blood_pressure(word):
             yield from clause.relate("HAS_CONDITION", thing(word))
-        elif lemma in POSSESSIONS:
+        elif lemma in POSSESSIONS and not any(c.dep_ == "appos" and is_name(c) for c in word.children):
             yield from clause.relate("HAS", thing(word), LIKELY)
 
 
