@@ -87,7 +87,9 @@ def values_of(field: str, row: MemoryRow) -> Iterator[Any]:
 def _ends(field: str, relation: RelationChange) -> tuple[str, ...]:
     if field == "entity_type":
         return relation.source_type, relation.target_type
-    return relation.source, relation.source_entity, relation.target, relation.target_entity
+    # A relation of the first version has no ids, and no id is not an id that orders before every name.
+    ids = (entity for entity in (relation.source_entity, relation.target_entity) if entity)
+    return relation.source, relation.target, *ids
 
 
 def _spread(found: Any) -> Iterator[Any]:

@@ -160,3 +160,9 @@ def test_relations_and_entities_are_fields() -> None:
     assert not passes({"entity": "Apple"}, relations=[works])
     assert passes({"relationship": "*"}, relations=[works])
     assert not passes({"relationship": "*"}, relations=[])
+
+
+def test_an_entity_without_an_id_orders_by_its_name_alone() -> None:
+    relation = RelationChange("ASSERT", "a", "m", "alex", "WORKS_AT", "Google", "PERSON", "COMPANY")
+    assert not passes({"entity": {"lt": "Google"}}, relations=[relation])
+    assert passes({"entity": {"lt": "H"}}, relations=[relation])
