@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from memfold.memory.draft import Draft
 from memfold.memory.facts import Decision, FoundFact
 from memfold.memory.state import Known
-from memfold.memory.understanding import Question, Understood, spoken
+from memfold.memory.understanding import Question, Understood, repeated, spoken
 
 
 def carry_out(
@@ -40,10 +40,7 @@ class _Carrying:
         self.taken: set[str] = set()
 
     def repeat(self, fact: FoundFact) -> None:
-        message = self._question.items[fact.item].messages[fact.message]
-        known = self._draft.state.repeat_of(
-            fact.text, spoken(self._question.scope, message), self._question.hidden
-        )
+        known = repeated(fact.text, fact, self._draft.state, self._question)
         if known:
             self._draft.keep(known, fact.item)
 
@@ -66,16 +63,16 @@ class _Carrying:
     def _add(self, fact: FoundFact, text: str) -> None:
         item = self._question.items[fact.item]
         message = item.messages[fact.message]
-        scope = spoken(self._question.scope, message)
-        repeated = self._draft.state.repeat_of(text, scope, self._question.hidden)
+        known = repeated(text, fact, self._draft.state, self._question)
         place = self._places.pop(fact.item, None)
-        if repeated:
-            self._draft.keep(repeated, fact.item)
+        if known:
+            self._draft.keep(known, fact.item)
         elif place:
             self.taken.add(place.memory_id)
             self._write_over(place, text, fact)
         else:
             vector = self._understood.vectors[text]
+            scope = spoken(self._question.scope, message)
             memory_id = self._draft.add(
                 text, vector, scope, item, fact.item, message.role, **self._told(fact)
             )

@@ -77,7 +77,7 @@ async def understand(
     candidates = [
         Candidate(fact, _shown(fact, row, around, state, question))
         for fact, row, around in zip(facts, rows, near, strict=True)
-        if not _repeated(fact, state, question)
+        if not repeated(fact.text, fact, state, question)
     ]
     if not candidates:
         return Understood(facts, [], [], vectors)
@@ -106,9 +106,10 @@ async def _facts(question: Question, models: Models, calls: list[ModelCall]) -> 
     ]
 
 
-def _repeated(fact: FoundFact, state: SubjectState, question: Question) -> Known | None:
+def repeated(text: str, fact: FoundFact, state: SubjectState, question: Question) -> Known | None:
+    """The memory that says a text already, as whoever told the fact would have said it."""
     message = question.items[fact.item].messages[fact.message]
-    return state.repeat_of(fact.text, spoken(question.scope, message), question.hidden)
+    return state.repeat_of(text, spoken(question.scope, message), question.hidden)
 
 
 def _shown(

@@ -6,7 +6,8 @@ import operator
 import re
 
 from memfold.memory.facts import FoundFact, FoundRelation, Similar
-from memfold.providers.vocabulary import DISLIKING, LIKING, wordset
+from memfold.memory.relating import LIKING
+from memfold.providers.vocabulary import DISLIKING, wordset
 
 ONE_AT_ALL_TIMES = frozenset({"HAS_NAME", "BORN_IN", "HAS_MOTHER", "HAS_FATHER", "PLANS_TO_MOVE_TO"})
 """Another target corrects the first, whether or not the sentence says so; as every FAVORITE_ does."""

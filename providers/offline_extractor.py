@@ -1,6 +1,6 @@
 """Facts and relations without a network: spaCy's parse of each sentence, and rules.
 
-English only, and shallow: a fact is a sentence as it was said, with the one after it where that leans on it ("It was amazing"). Two
+English only, and shallow: a fact is a sentence as it was said, never joined with the one that it leans on ("It was amazing"). Two
 things are added and nothing is rewritten: who said it, where the message has a name ("Ada: I moved to Bergen"), for in a memory of
 two people "I" tells nothing; and the date behind a relative one ("yesterday (7 May 2023)"), which is wrong the day after. A relation
 is found only where a rule is sure of it. Importing this module loads no model.
@@ -12,7 +12,6 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from memfold.memory.facts import Extraction, FoundFact, Utterances
@@ -21,7 +20,6 @@ from memfold.providers.fact_kinds import kind_of
 if TYPE_CHECKING:
     from spacy.tokens import Doc
 
-    from memfold.providers.passages import Read
 
 ONLY_SAID = 0.5
 """Confidence of a sentence in which no rule found anything: it was said, but may be worth nothing."""
@@ -87,39 +85,33 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _extract(lines: list[_Line]) -> Extraction:
-    from memfold.providers.passages import passages
     from memfold.providers.spacy_model import parser
 
     facts: dict[tuple[int, str], FoundFact] = {}
-    parsed = parser().pipe(((line.text, line) for line in lines), as_tuples=True)
-    for _, message in groupby(parsed, key=lambda each: (each[1].item, each[1].message)):
-        pieces = list(message)
-        line = pieces[0][1]
-        read: list[Read] = [sentence for document, piece in pieces for sentence in _read(document, piece)]
-        for passage in passages(read):
-            fact = FoundFact(
-                text=f"{line.name}: {passage.text}" if line.name else passage.text,
-                kind=kind_of(passage.relations, passage.text, line.speaker),
-                item=line.item,
-                message=line.message,
-                confidence=max((relation.confidence for relation in passage.relations), default=ONLY_SAID),
-                relations=passage.relations,
-                speaker=line.name,
-                when=passage.when,
-            )
-            facts.setdefault((line.item, fact.text.casefold()), fact)
+    for document, line in parser().pipe(((line.text, line) for line in lines), as_tuples=True):
+        for fact in _facts(document, line):
+            facts.setdefault((fact.item, fact.text.casefold()), fact)
     return Extraction(facts=list(facts.values()))
 
 
-def _read(document: Doc, line: _Line) -> Iterator[Read]:
+def _facts(document: Doc, line: _Line) -> Iterator[FoundFact]:
     from memfold.providers.dates import dates_in, with_dates
-    from memfold.providers.passages import Read, leans
     from memfold.providers.relation_rules import relations_in
     from memfold.providers.worth_keeping import worth_keeping
 
     for sentence in document.sents:
         relations = relations_in(sentence, line.speaker)
-        kept = bool(relations) or worth_keeping(sentence, line.called)
-        told = dates_in(sentence, line.said_at) if kept else []
+        if not relations and not worth_keeping(sentence, line.called):
+            continue
+        told = dates_in(sentence, line.said_at)
         text = with_dates(sentence, told).strip()
-        yield Read(text, relations, told[0].period.iso if told else "", kept, leans(sentence))
+        yield FoundFact(
+            text=f"{line.name}: {text}" if line.name else text,
+            kind=kind_of(relations, text, line.speaker),
+            item=line.item,
+            message=line.message,
+            confidence=max((relation.confidence for relation in relations), default=ONLY_SAID),
+            relations=relations,
+            speaker=line.name,
+            when=told[0].period.iso if told else "",
+        )

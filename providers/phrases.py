@@ -8,8 +8,6 @@ from spacy.tokens import Token
 
 from memfold.providers.entities import Entity, is_name, name_of, with_conjuncts
 
-# "like" read as a preposition has its object as pobj.
-OBJECT = frozenset({"dobj", "pobj", "attr", "oprd", "acomp"})
 DEED_PARTS = frozenset({"dobj", "prt", "prep", "compound", "advmod", "acomp", "xcomp"})
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from spacy.tokens import Span, Token
 
 from memfold.memory.facts import FoundRelation
+from memfold.memory.relating import LIKING
 from memfold.providers.clauses import LIKELY, SURE, Clause
 from memfold.providers.entities import Entity, is_name, thing
 from memfold.providers.phrases import after, called, deed, objects, stands_alone
-from memfold.providers.vocabulary import HABIT, LIKING, TASTE, wordset
+from memfold.providers.vocabulary import HABIT, TASTE, wordset
 
 NOT_A_DEED = wordset(
     """

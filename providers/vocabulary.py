@@ -17,6 +17,8 @@ Relations that the rules can find, by what they join to the person (or the named
 
 from __future__ import annotations
 
+from memfold.memory.relating import LIKING, TASTES
+
 
 def wordset(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -35,8 +37,7 @@ TASTE = {
     "want": "WANTS",
     "need": "NEEDS",
 }
-LIKING = frozenset({"LIKES", "LOVES", "PREFERS"})
-DISLIKING = frozenset({"DISLIKES", "HATES"})
+DISLIKING = TASTES - LIKING
 
 HABIT = {
     "eat": "EATS",
