@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, TypeVar
 
+import httpx2
 import openai
 
 from memfold.memory.errors import ModelUnavailable
@@ -137,6 +138,9 @@ class _Call(Generic[T]):
 
 
 def _why(error: Exception, seconds: float) -> str:
+    if isinstance(error.__cause__, httpx2.ConnectTimeout):
+        # The client calls a refused connection a time-out too; its cause says which.
+        return f"no connection: {error.__cause__}"[:500]
     if isinstance(error, TimeoutError | openai.APITimeoutError):
         return f"no answer within {seconds:g} s"
     if isinstance(error, openai.APIStatusError):
