@@ -1,10 +1,10 @@
 """What the offline models make of real conversations: reference facts covered, and memories that some turn supports.
 
-    python benchmarks/conversations.py FOLDER [--pairs N]
+    python benchmarks/conversations.py FOLDER [--pairs N] [--seed N]
 
 FOLDER holds one JSON file a conversation, in LoCoMo's form cut into sessions: `turns` (dia_id, speaker, text), `date_time`, and
 `observations`, the facts that people found, each with the turns it was found in. Nothing of it is copied. `--pairs` prints N
-of the reference facts that count as covered with the memory that covers them, drawn at random, for the threshold to be checked by hand.
+of the reference facts with what was kept of their turns, drawn at random, for the threshold to be checked by hand.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.table import Row, rate, report
 from memfold.memory.deciding import decide
 from memfold.memory.facts import Utterances
-from memfold.memory.ports import Vectors
+from memfold.memory.ports import Embedder
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
-from memfold.providers.presets import ModelSettings, models_from
+from memfold.providers.presets import ModelSettings, embedder_from, models_from
 from memfold.schemas.records import AddRequested, Item, Message, Scope
 
-NEAR = 0.55
-"""Cosine from which a memory counts as saying what a reference fact says. Not checked by hand yet: `--pairs 50` prints what to check."""
+NEAR = 0.4
+"""Cosine, by MiniLM, from which what was kept of a fact's own turns counts as telling it: of a hundred pairs read one by one, 81
+of the 82 above it tell the fact or a part of it, as do 7 of the 18 below."""
 NEAR_ITS_TURN = 0.7
 """Cosine from which a memory is near what a turn says, as a whole or in one of its sentences."""
 SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)")
@@ -71,13 +72,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A reference fact, the memory nearest to it, and the nearest of those that come from its own turns."""
+    """A reference fact, and all that is kept of the turns it was found in: people sum up what was said in several sentences."""
 
     reference: str
-    memory: str
+    kept: str
     cosine: float
-    own: str
-    own_cosine: float
 
 
 def read(path: Path) -> Conversation:
@@ -113,26 +112,19 @@ def _items(conversation: Conversation) -> Iterator[Item]:
         yield Item([Message("user", text, speaker) for speaker, text in said], said_at=when)
 
 
-async def pairs(conversation: Conversation, memories: list[Memory], models: Models) -> list[Pair]:
-    nameless = conversation.nameless
-    references = await models.embedder.embed([nameless(each.text) for each in conversation.references])
-    texts = await models.embedder.embed([nameless(memory.text) for memory in memories])
-    cosines: Vectors = references @ texts.T
-    found = []
-    for reference, row in zip(conversation.references, cosines, strict=True):
-        best = int(row.argmax())
-        own = [n for n, memory in enumerate(memories) if memory.turns & reference.turns]
-        nearest_own = max(own, key=lambda n: row[n], default=-1)
-        found.append(
-            Pair(
-                reference.text,
-                memories[best].text,
-                float(row[best]),
-                memories[nearest_own].text if own else "",
-                float(row[nearest_own]) if own else 0.0,
-            )
-        )
-    return found
+async def pairs(conversation: Conversation, memories: list[Memory], judge: Embedder) -> list[Pair]:
+    """Only memories of the fact's own turns: static vectors find a memory "about the same" for nearly everything."""
+    kept = [
+        " ".join(memory.text for memory in memories if memory.turns & reference.turns)
+        for reference in conversation.references
+    ]
+    told = await judge.embed([conversation.nameless(each.text) for each in conversation.references])
+    texts = await judge.embed([conversation.nameless(text) or "." for text in kept])
+    cosines = (told * texts).sum(axis=1)
+    return [
+        Pair(reference.text, text, float(cosine) if text else 0.0)
+        for reference, text, cosine in zip(conversation.references, kept, cosines, strict=True)
+    ]
 
 
 async def supported(
@@ -159,23 +151,28 @@ def _words(text: str) -> list[str]:
 
 async def measure(conversations: list[Conversation]) -> tuple[list[Row], list[Pair]]:
     models = Models(*models_from(ModelSettings()))
+    judge = embedder_from(ModelSettings(embedder_provider="minilm"))
     found: list[Pair] = []
     stored, invented, near = 0, 0, 0
     for conversation in conversations:
         memories = await remember(conversation, models)
-        found += await pairs(conversation, memories, models)
+        found += await pairs(conversation, memories, judge)
         strange, close = await supported(conversation, memories, models)
         stored, invented, near = stored + len(memories), invented + len(strange), near + close
         for memory in strange:
             print("no turn says:", memory.text, file=sys.stderr)
     covered = sum(pair.cosine >= NEAR for pair in found) / len(found)
-    by_own = sum(pair.own_cosine >= NEAR for pair in found) / len(found)
-    from_turn = sum(bool(pair.own) for pair in found) / len(found)
+    from_turn = sum(bool(pair.kept) for pair in found) / len(found)
     turns = sum(len(conversation.turns) for conversation in conversations)
     words = (stored - invented) / stored
     rows = [
-        Row(f"reference facts covered, cosine >= {NEAR}", f"{covered:.1%}", "75 %", "", covered >= 0.75),
-        Row("the same, by a memory from the fact's own turn", f"{by_own:.1%}"),
+        Row(
+            f"reference facts covered by what was kept of their turns, cosine >= {NEAR}",
+            f"{covered:.1%}",
+            "75 %",
+            "",
+            covered >= 0.75,
+        ),
         Row("reference facts with any memory from their own turn", f"{from_turn:.1%}"),
         Row("memories whose words one turn holds", f"{words:.1%}", "95 %", "", words >= 0.95),
         Row("memories near a turn in meaning", f"{near / stored:.1%}", "95 %", "", near >= 0.95 * stored),
@@ -200,12 +197,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--pairs", type=int, default=0)
+    arguments.add_argument("--seed", type=int, default=7)
     given = arguments.parse_args()
     conversations = [read(path) for path in sorted(given.folder.glob("*.json"))]
     rows, found = asyncio.run(measure(conversations))
-    near = [pair for pair in found if pair.cosine >= NEAR]
-    for pair in random.Random(7).sample(near, given.pairs):
-        print(f"{pair.cosine:.2f}  {pair.reference}\n      {pair.memory}")
+    for pair in random.Random(given.seed).sample(found, given.pairs):
+        print(f"{pair.cosine:.2f}  {pair.reference}\n      {pair.kept}")
     report(rows)
 
 
