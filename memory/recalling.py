@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from memfold.memory.corpora import Corpora
 from memfold.memory.corpus import Corpus, corpus_of
-from memfold.memory.errors import InvalidInput, InvalidType
+from memfold.memory.errors import InvalidInput, InvalidType, ShardDamaged
 from memfold.memory.filters import All, Condition, conjuncts
+from memfold.memory.following import pinned
 from memfold.memory.framing import embedded
 from memfold.memory.matching import matches
 from memfold.memory.ports import (
@@ -86,19 +87,34 @@ class Recalling:
         within = self._within(reach)
         if within is None:
             return Found([], [])
+        while True:
+            embedder = pinned(self.embedder)
+            try:
+                found = await self._search(query, reach, limit, threshold, within, embedder)
+            except (InvalidInput, ShardDamaged):
+                if pinned(self.embedder) is embedder:
+                    raise
+                continue
+            # Where vectors of another model came to be served meanwhile, some of them may have been compared with this one's.
+            if pinned(self.embedder) is embedder:
+                return found
+
+    async def _search(
+        self, query: str, reach: Reach, limit: int, threshold: float, within: Within, embedder: Embedder
+    ) -> Found:
         corpus = await self.corpora.of(within)
         if corpus is None:
-            corpus = await self._candidates(query, reach, within)
+            corpus = await self._candidates(query, reach, within, embedder)
         question = Question.read(query, corpus, datetime.now(UTC).date())
-        (vector,) = await self.embedder.embed([embedded(question.bare)])
+        (vector,) = await embedder.embed([embedded(question.bare)])
         inside = _inside(reach, within, corpus)
         ranked = best(parts_of(question, vector, corpus), self.weights, inside, limit, threshold)
         hits = [Recalled(corpus.rows[one.place], one.score, one.parts) for one in ranked]
         return Found(hits, await self._relations(query, hits, reach, within, corpus, inside, limit))
 
-    async def _candidates(self, query: str, reach: Reach, within: Within) -> Corpus:
+    async def _candidates(self, query: str, reach: Reach, within: Within, embedder: Embedder) -> Corpus:
         """The part of a large scope that is ranked: the nearest in meaning, and what no model has embedded yet."""
-        (vector,) = await self.embedder.embed([embedded(query)])
+        (vector,) = await embedder.embed([embedded(query)])
         where = (self.tenant, _only(within), reach.scope())
         near = await self.index.search(*where, vector, CANDIDATES, reach.tree)
         # Without a vector they are near to nothing; those that failed for good are few, and a retry gives them one.

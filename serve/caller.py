@@ -16,8 +16,8 @@ from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
-from memfold.providers.presets import close_models, embedder_from
 from memfold.serve.embedded import EmbeddedStack, running_stack
+from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
 from memfold.serve.past import Past
@@ -55,8 +55,8 @@ class Caller:
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)
-            embedder = embedder_from(settings.models)
-            opening.push_async_callback(close_models, embedder)
+            embedder = ServedEmbedder(settings.models, parts.vectors)
+            opening.push_async_callback(embedder.close)
             archive, tail = settings.folder / "archive", KafkaTail(parts.reader)
             history = DuckDBHistory(archive, parts.partitions, tail, parts.keys)
             opening.callback(history.close)

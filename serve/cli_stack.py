@@ -75,9 +75,10 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     topics = [[name, t["partitions"], t["records"]] for name, t in found["topics"].items()]
     print_rows("topics", ["topic", "partitions", "records"], topics)
     roles = [
-        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]
+        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation"), r.get("embedder")]
+        for r in found["roles"]
     ]
-    print_rows("roles", ["role", "runs", "lag", "generation"], roles)
+    print_rows("roles", ["role", "runs", "lag", "generation", "embedder"], roles)
     if found["breakers"]:
         breakers = [
             [b["endpoint"], b["state"], b["failures"], b["tried_again_at"]] for b in found["breakers"]

@@ -69,8 +69,13 @@ class Settings(BaseSettings):
         )
 
     def dimensions(self) -> int:
-        """Of the embedder's vectors."""
+        """Of the configured embedder's vectors."""
         return embedder_from(self.models).dimensions
+
+    @property
+    def embeddings(self) -> Path:
+        """Where vectors are kept that were made again for another embedder."""
+        return self.folder / "projections" / "embeddings"
 
     def topic_plan(self) -> TopicPlan:
         return TopicPlan(self.partitions, self.replication, self.min_insync)
