@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -49,7 +50,7 @@ class TestReembeddedShard(ShardContract):
 async def test_every_vector_is_the_new_models(tmp_path: Path) -> None:
     events = events_of(5)
     with closing(opened(tmp_path / "g0002" / "p0000", wordllama(tmp_path))) as shard:
-        await in_thread(feed, shard, events)
+        await asyncio.to_thread(feed, shard, events)
     table = VectorTable(tmp_path / "g0002" / "p0000", 256)
     rows = table.columns(["text", "vector"])
     texts = rows["text"].to_pylist()
@@ -59,12 +60,6 @@ async def test_every_vector_is_the_new_models(tmp_path: Path) -> None:
     assert len(with_vectors) > 10
     for n in with_vectors:
         assert np.allclose(np.frombuffer(found[n] or b"", "<f2"), wanted[n], atol=1e-3)
-
-
-async def in_thread(function: object, *arguments: object) -> object:
-    import asyncio
-
-    return await asyncio.to_thread(function, *arguments)  # type: ignore[arg-type]
 
 
 async def test_the_same_again_asks_no_model(tmp_path: Path) -> None:
@@ -84,17 +79,17 @@ async def test_the_same_again_asks_no_model(tmp_path: Path) -> None:
                     feed(shard, events[start : start + batch])
                 return shard.digest()
 
-        first = await in_thread(built, "g0002", 7)
+        first = await asyncio.to_thread(built, "g0002", 7)
         asked = server.requests["/v1/embeddings"]
         assert asked > 0
-        assert await in_thread(built, "g0003", 40) == first
+        assert await asyncio.to_thread(built, "g0003", 40) == first
         assert server.requests["/v1/embeddings"] == asked, "what was embedded once is kept"
     # And with nobody at the endpoint: only what was never embedded misses it.
-    assert await in_thread(built, "g0004", 3) == first
+    assert await asyncio.to_thread(built, "g0004", 3) == first
     with embedding.open_cache() as cache:
         cache.forget_others("g0005")
     with pytest.raises(ModelUnavailable):
-        await in_thread(built, "g0006", 40)
+        await asyncio.to_thread(built, "g0006", 40)
 
 
 def test_a_model_that_is_away_leaves_the_shard_where_it_was(tmp_path: Path) -> None:
