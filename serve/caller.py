@@ -14,6 +14,7 @@ from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
+from memfold.memory.reranking import Reranking
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.serve.embedded import EmbeddedStack, running_stack
@@ -71,6 +72,7 @@ class Caller:
                 parts.keys,
                 embedder,
                 settings.weights,
+                _reranking(settings, opening),
             )
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
@@ -89,3 +91,14 @@ class Caller:
 
     async def close(self) -> None:
         await self._closing.aclose()
+
+
+def _reranking(settings: Settings, opening: AsyncExitStack) -> Reranking | None:
+    if settings.reranker.provider == "off":
+        return None
+    # Only then: the client of model endpoints takes half a second to import.
+    from memfold.providers.llm_reranker import reranking_from
+
+    reranking, close = reranking_from(settings.reranker, settings.models)
+    opening.push_async_callback(close)
+    return reranking

@@ -240,7 +240,7 @@ class Backwards(HashEmbedder):
 async def test_a_search_that_saw_both_asks_again(tmp_path: Path, wrong: bool) -> None:
     class Narrow(HashEmbedder):
         async def embed(self, texts: Sequence[str]) -> Vectors:
-            return np.ones((len(texts), 4), dtype=np.float32) / 2
+            return np.full((len(texts), 4), 0.5, dtype=np.float32)
 
     with closing(Room(tmp_path, HashEmbedder(), Weights())) as room:
         await room.add("alex", [Remembered(f"m{n}", f"memory {n}") for n in range(5)])
