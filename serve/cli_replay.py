@@ -82,6 +82,13 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
         told = {name: getattr(found, name) for name in ("model", "dimensions", "texts", "cached", "tokens")}
         print_json(told | {"texts_a_second": round(found.texts_a_second), "seconds": round(found.seconds, 1)})
         return
+    if not found.texts:
+        console.print(
+            f"{found.model} ({found.dimensions} dimensions): nothing to embed; {found.cached:,} texts are kept from before, the "
+            "others are in the log as this model's",
+            highlight=False,
+        )
+        return
     console.print(
         f"{found.model} ({found.dimensions} dimensions): {found.texts:,} texts to embed, about {found.tokens:,} tokens, about "
         f"{found.seconds:,.0f} s at {found.texts_a_second:,.0f} texts/s; {found.cached:,} more are kept from before. Nothing was changed",

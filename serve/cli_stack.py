@@ -12,7 +12,7 @@ from memfold.infra.ready import announce_ready
 from memfold.infra.stack_file import running_stack as stack_of
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.doctor import examine
-from memfold.serve.embedded import start_up, wait_ready
+from memfold.serve.embedded import check_before_start, start_up, wait_ready
 from memfold.serve.running import run_stack, status_now
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.worker import checked_roles
@@ -41,6 +41,7 @@ def up(
     """Run the broker and the workers until Ctrl-C; what dies is started again."""
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     if not detach:
+        check_before_start(settings)
         asyncio.run(run_stack(settings, separate, 0 if parent_pipe else None, plain))
         return
     with console.status("starting (the first start on a machine fetches Kafka, 45 MB)"):

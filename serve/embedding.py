@@ -25,8 +25,11 @@ def models_of(settings: ModelSettings, vectors: Generations, generation: str) ->
     return settings if by is None else as_recorded(by.settings, settings)
 
 
-def check_embedder(settings: ModelSettings, vectors: Generations) -> None:
-    """Raises EmbedderDiffers where the configuration chooses another embedder than the one that is served."""
+def check_embedder(settings: ModelSettings, vectors: Generations, source: str = "kafka") -> None:
+    """Raises EmbedderDiffers where the configuration chooses another embedder than the one that is served.
+
+    `source`: what a rebuild can read now; without a broker that is the archive.
+    """
     generation = vectors.served()
     by = embedded_by(vectors, generation)
     if by is None or not chosen(settings):
@@ -34,11 +37,12 @@ def check_embedder(settings: ModelSettings, vectors: Generations) -> None:
     configured = embedder_from(settings)
     if (configured.model, configured.dimensions) != (by.model, by.dimensions):
         served = name_of(as_recorded(by.settings, settings))
+        where = "" if source == "kafka" else f" --from {source}"
         variables = [f"MEMFOLD_MODELS__{name.upper()}={value}" for name, value in by.settings.items()]
         raise EmbedderDiffers(
             f"the embedder is configured as {configured.model} ({configured.dimensions} dimensions), but {generation} is served, "
             f"whose vectors are {by.model}'s ({by.dimensions}). To go over: `memfold replay rebuild vector --embedder "
-            f"{name_of(settings)}`, under this configuration. To stay with {served}: {' '.join(variables)}, or configure none"
+            f"{name_of(settings)}{where}`, under this configuration. To stay with {served}: {' '.join(variables)}, or configure none"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from memfold import AsyncMemory
+from memfold import AsyncMemory, Memory
 from memfold.memory.errors import EmbedderDiffers, InvalidInput
 from memfold.memory.ports import Embedder, Vectors
 from memfold.memory.reach import checked_reach
@@ -208,8 +208,22 @@ def test_who_chooses_nothing_follows_what_is_served(tmp_path: Path) -> None:
     assert served.model == first.model
     check_embedder(ModelSettings(), vectors)
     check_embedder(ModelSettings(embedder_provider="offline"), vectors)
-    with pytest.raises(EmbedderDiffers):
+    with pytest.raises(EmbedderDiffers, match=r"vector --embedder minilm`, under"):
         check_embedder(MINILM, vectors)
+
+
+def test_a_stack_that_would_refuse_is_not_started(tmp_path: Path) -> None:
+    settings = settings_from(home=tmp_path, models={"embedder_provider": "minilm"})
+    offline = ModelSettings()
+    vectors = Generations(tmp_path / "projections", "vector")
+    record(vectors, FIRST, EmbeddedBy("wordllama/l2_supercat_256", 256, to_record(offline)))
+    for start in (
+        lambda: EmbeddedStack.start(settings),
+        lambda: Memory(home=tmp_path, models=settings.models).open(),
+    ):
+        with pytest.raises(EmbedderDiffers, match=r"--embedder minilm --from archive`"):
+            start()
+    assert not (tmp_path / "logs").exists(), "nothing was started"
 
 
 class Swapping(HashEmbedder):
