@@ -13,7 +13,7 @@ from memfold.memory.following import pinned
 from memfold.memory.ports import Embedder, MemoryRow, Vectors
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
-from memfold.schemas.records import AddRequested, Item, MemoriesDecided, Message, Scope
+from memfold.schemas.records import AddRequested, Item, MemoriesDecided, Message, Scope, UpdateRequested
 from tests.memory.models import HashEmbedder, ScriptedDecider, SentenceExtractor
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
@@ -48,13 +48,16 @@ async def test_what_the_projection_has_not_applied_is_embedded_when_it_is_needed
     (two,) = (await tell("I like coffee", 2, state, HashEmbedder())).operations
     wide = WideEmbedder()
     given = np.eye(1, 16, dtype="<f2").tobytes()
-    state.go_over(wide.model, {(one.memory_id, 1): given, (two.memory_id, 2): given})
-    assert [known.text for known in state.bare()] == ["I like coffee"], (
+    later = UpdateRequested(two.memory_id, "I like black coffee")
+    models = Models(HashEmbedder(), SentenceExtractor(), ScriptedDecider())
+    await decide(later, "00000000-0000-4000-8000-000000000009", NOW, state, models)
+    state.go_over(wide.model, {(one.memory_id, 1): given, (two.memory_id, 1): given})
+    assert [known.text for known in state.bare()] == ["I like black coffee"], (
         "a vector of another version is not its own"
     )
     body = await tell("I like milk", 3, state, wide)
     assert body.embedder == "wide-16"
-    assert wide.asked == ["I like milk", "I like coffee"]
+    assert wide.asked == ["I like milk", "I like black coffee"]
     assert state.bare() == []
     assert {len(known.vector) for known in state.memories.values()} == {32}
 
