@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Standing
 from memfold.projections.embedded_by import EmbeddedBy, record
 from memfold.projections.generations import Generations
@@ -17,7 +18,7 @@ from memfold.providers.embedder_choice import to_record
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build
 
 Switch = Callable[[str, str], None]
-"""Serve a generation of a projection: (projection, generation)."""
+"""Serve a generation of a projection: (projection, generation). Raises InvalidInput where who would serve it cannot."""
 
 SHORT = 2.0
 """Seconds. What is written while a generation is built is built too, in rounds, until one is as short as this: the rest is read
@@ -76,7 +77,14 @@ def rebuild(
         raise
     for name, each in generations.items():
         before = each.served()
-        switch(name, new[name])
+        try:
+            switch(name, new[name])
+        except InvalidInput:
+            # Refused before anything moved: nobody reads what would be left lying there.
+            for refused, others in generations.items():
+                if others.served() != new[refused]:
+                    others.remove(new[refused])
+            raise
         # The one served before stays, for who still reads it; the next rebuild removes it. Younger ones may be a verify's.
         known = each.existing()
         for old in known[: known.index(before)] if before in known else []:

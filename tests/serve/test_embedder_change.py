@@ -164,6 +164,23 @@ async def test_an_endpoint_is_asked_once_for_each_text(changing: Settings, own: 
     assert (await own.search("fact 7", user_id=user, limit=1))["results"]
 
 
+def test_a_worker_that_has_no_key_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_from(home=tmp_path / "home")
+    vectors = Generations(settings.folder / "projections", "vector")
+    stack = EmbeddedStack.start(settings)
+    try:
+        assert len(asyncio.run(standings_of_workers(settings))) == 8, "it has all of its partitions"
+        existing = vectors.existing()
+        # Nothing is in the log, so the rebuild asks nobody; the worker started without the key and could not embed with it.
+        monkeypatch.setenv("MISTRAL_API_KEY", "only-here")
+        with pytest.raises(InvalidInput, match=r"cannot go over to g0002 and stays(.|\n)*MISTRAL_API_KEY"):
+            change(settings, named("mistral", ModelSettings()))
+        assert (vectors.served(), vectors.existing()) == (FIRST, existing), "nothing is left of it"
+        assert asyncio.run(served_model(settings)) == ("wordllama/l2_supercat_256", 256)
+    finally:
+        stack.stop()
+
+
 async def test_what_is_configured_otherwise_is_refused_with_the_command(changing: Settings) -> None:
     await settled(changing)
     with pytest.raises(EmbedderDiffers) as refused:
