@@ -106,6 +106,6 @@ class LogMaker:
         self._commands[partition] += 1
         return encode(
             envelope,
-            MemoriesDecided("decided", operations=operations, relations=relations, embedder="bench"),
+            MemoriesDecided("decided", operations=operations, relations=relations),
             key,
         )

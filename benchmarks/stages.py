@@ -26,6 +26,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Position
 from memfold.providers.presets import ModelSettings, models_from
 from memfold.replay.build import open_shard
+from memfold.replay.reembedding import Embedding
 from memfold.schemas.codec import encode
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS
@@ -149,7 +150,7 @@ async def _decide(keys: KeyStore) -> list[Row]:
 
 
 def _fold(projection: str, home: Path, records: list[LogRecord], keys: KeyStore) -> float:
-    shard = open_shard(projection, home / projection, 0, 256)
+    shard = open_shard(projection, home / projection, 0, Embedding(ModelSettings(), home / "embeddings"))
     position = Position()
     started = time.perf_counter()
     for start in range(0, len(records), EVENTS_A_BATCH):

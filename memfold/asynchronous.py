@@ -25,6 +25,7 @@ from memfold.memory.results import (
     memory_results,
     receipt_result,
     relation_result,
+    reranker_result,
     retried_result,
     written_result,
 )
@@ -158,22 +159,25 @@ class AsyncMemory:
         filters: Mapping[str, Any] | None = None,
         explain: bool = False,
         as_of: Any = None,
+        rerank: bool | None = None,
     ) -> Result:
         """The memories that answer best, best first, and the relations that belong to them: {results, relations}.
 
         `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
         what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
         each part of the ranking added. `as_of` (datetime, ISO 8601 text, Unix seconds): what would have been answered then, by when
-        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name.
-        Raises InvalidInput, InvalidType, ViewUnreachable.
+        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name. `rerank=False` leaves a re-ranker
+        out that is configured; with `explain` the result says in `reranker` what became of it.
+        Raises InvalidInput, InvalidType, ViewUnreachable; ModelUnavailable only if the re-ranker is `strict`.
         """
         text = checked_text("query", query)
         reach = checked_reach(filters, {"user_id": user_id, "agent_id": agent_id, "run_id": run_id})
         wanted, least = checked_limit(limit if top_k is None else top_k), checked_threshold(threshold)
         then = checked_moment(as_of)
-        found = await (await self._ready()).recalling_as_of(then).search(text, reach, wanted, least)
+        found = await (await self._ready()).recalling_as_of(then).search(text, reach, wanted, least, rerank)
         results = [memory_result(hit.row, hit.score, hit.parts if explain else None) for hit in found.hits]
-        return {"results": results, "relations": [relation_result(relation) for relation in found.relations]}
+        second = reranker_result(found.reordered) if explain and found.reordered else {}
+        return {"results": results, "relations": [*map(relation_result, found.relations)], **second}
 
     async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:
         """One memory, None when there is none or it was deleted; `as_of` as in `search`. Raises InvalidInput for what is no id."""

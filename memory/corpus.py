@@ -76,7 +76,7 @@ class Corpus:
         if width and len(vector) != width:
             raise InvalidInput(
                 f"the question has {len(vector)} dimensions, the memories {width}: they were embedded by another model. "
-                "Configure that one, or `memfold replay rebuild` with the new one"
+                "Go over with `memfold replay rebuild vector --embedder NAME`, or configure the one that made them"
             )
         if not width:
             return np.zeros(len(self), dtype=np.float32)

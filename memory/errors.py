@@ -14,6 +14,10 @@ class InvalidType(MemfoldError, TypeError):
     """An argument has the wrong type; nothing was written. Do: pass the type that the message names."""
 
 
+class EmbedderDiffers(MemfoldError, ValueError):
+    """Another embedder is configured than the served one. Do: the command of the message, or configure the served one."""
+
+
 class UnknownMemory(MemfoldError, LookupError):
     """No such memory in this tenant, or it was deleted; nothing was written. Do: list the memories and take an id from there."""
 

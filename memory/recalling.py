@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from memfold.memory.corpora import Corpora
 from memfold.memory.corpus import Corpus, corpus_of
-from memfold.memory.errors import InvalidInput, InvalidType
+from memfold.memory.errors import InvalidInput, InvalidType, ShardDamaged
 from memfold.memory.filters import All, Condition, conjuncts
+from memfold.memory.following import pinned
 from memfold.memory.framing import embedded
 from memfold.memory.matching import matches
 from memfold.memory.ports import (
@@ -28,6 +29,7 @@ from memfold.memory.ports import (
 from memfold.memory.questions import Question
 from memfold.memory.ranking import best, parts_of
 from memfold.memory.reach import Reach
+from memfold.memory.reranking import Reordered, Reranking
 from memfold.memory.weights import Weights
 from memfold.memory.wording import words
 from memfold.memory.writing import checked_memory_id
@@ -53,6 +55,17 @@ class Found:
 
     hits: list[Recalled]
     relations: list[Relation]
+    reordered: Reordered | None = None
+    """What the re-ranker said, if it was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """Hits by the ranking alone, the corpus that they are from, and which of it passes the filter."""
+
+    hits: list[Recalled]
+    corpus: Corpus
+    inside: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,7 @@ class Recalling:
     subjects: SubjectDirectory
     embedder: Embedder
     weights: Weights = field(default_factory=Weights)
+    reranking: Reranking | None = None
 
     async def get(self, memory_id: object) -> MemoryRow | None:
         rows = await self.index.find(self.tenant, [checked_memory_id(memory_id)])
@@ -81,24 +95,66 @@ class Recalling:
         shown = {row.memory_id for row in rows}
         return rows, [one for one in relations if reach.only_scope() or one.memory_id in shown]
 
-    async def search(self, query: str, reach: Reach, limit: int, threshold: float) -> Found:
-        """The best memories that pass the filter, by every part of the ranking; what does not pass is never a candidate."""
+    async def search(
+        self, query: str, reach: Reach, limit: int, threshold: float, rerank: bool | None = None
+    ) -> Found:
+        """The best memories that pass the filter, by every part of the ranking; what does not pass is never a candidate.
+
+        `rerank` None: if a re-ranker is configured. Raises InvalidInput where it is wanted and there is none.
+        """
+        reranking = self._second_look(rerank)
         within = self._within(reach)
         if within is None:
             return Found([], [])
+        most = limit if reranking is None else max(limit, reranking.top)
+        ranked = await self._ranked_by_one_model(query, reach, most, threshold, within)
+        hits, reordered = ranked.hits, None
+        if reranking is not None and hits:
+            best_first, rest = hits[: reranking.top], hits[reranking.top :]
+            reordered = await reranking.order(query, [hit.row.text for hit in best_first])
+            hits = _put_in_order(best_first, reordered) + rest
+        hits = hits[:limit]
+        relations = await self._relations(query, hits, reach, within, ranked.corpus, ranked.inside, limit)
+        return Found(hits, relations, reordered)
+
+    def _second_look(self, rerank: bool | None) -> Reranking | None:
+        if rerank and self.reranking is None:
+            raise InvalidInput(
+                "rerank is asked for and no re-ranker is configured; set MEMFOLD_RERANKER__PROVIDER=llm, or leave it out"
+            )
+        return None if rerank is False else self.reranking
+
+    async def _ranked_by_one_model(
+        self, query: str, reach: Reach, limit: int, threshold: float, within: Within
+    ) -> _Ranked:
+        """Question and memories embedded by the same model, also while another one comes to be served."""
+        while True:
+            embedder = pinned(self.embedder)
+            try:
+                found = await self._ranked(query, reach, limit, threshold, within, embedder)
+            except (InvalidInput, ShardDamaged):
+                if pinned(self.embedder) is embedder:
+                    raise
+                continue
+            if pinned(self.embedder) is embedder:
+                return found
+
+    async def _ranked(
+        self, query: str, reach: Reach, limit: int, threshold: float, within: Within, embedder: Embedder
+    ) -> _Ranked:
         corpus = await self.corpora.of(within)
         if corpus is None:
-            corpus = await self._candidates(query, reach, within)
+            corpus = await self._candidates(query, reach, within, embedder)
         question = Question.read(query, corpus, datetime.now(UTC).date())
-        (vector,) = await self.embedder.embed([embedded(question.bare)])
+        (vector,) = await embedder.embed([embedded(question.bare)])
         inside = _inside(reach, within, corpus)
         ranked = best(parts_of(question, vector, corpus), self.weights, inside, limit, threshold)
         hits = [Recalled(corpus.rows[one.place], one.score, one.parts) for one in ranked]
-        return Found(hits, await self._relations(query, hits, reach, within, corpus, inside, limit))
+        return _Ranked(hits, corpus, inside)
 
-    async def _candidates(self, query: str, reach: Reach, within: Within) -> Corpus:
+    async def _candidates(self, query: str, reach: Reach, within: Within, embedder: Embedder) -> Corpus:
         """The part of a large scope that is ranked: the nearest in meaning, and what no model has embedded yet."""
-        (vector,) = await self.embedder.embed([embedded(query)])
+        (vector,) = await embedder.embed([embedded(query)])
         where = (self.tenant, _only(within), reach.scope())
         near = await self.index.search(*where, vector, CANDIDATES, reach.tree)
         # Without a vector they are near to nothing; those that failed for good are few, and a retry gives them one.
@@ -171,6 +227,16 @@ def _inside(reach: Reach, within: Within, corpus: Corpus) -> NDArray[np.bool_]:
         return np.ones(len(corpus), dtype=np.bool_)
     tree = All(tuple(asked))
     return np.fromiter((matches(tree, row) for row in corpus.rows), dtype=np.bool_, count=len(corpus))
+
+
+def _put_in_order(hits: list[Recalled], reordered: Reordered) -> list[Recalled]:
+    """The hits as the re-ranker wants them, its relevance beside the other parts; the score stays the ranking's."""
+    if reordered.failure:
+        return hits
+    return [
+        replace(hits[place], parts={**hits[place].parts, "reranker": reordered.relevance[place]})
+        for place in reordered.places
+    ]
 
 
 def _named_first(relations: list[Relation], asked: set[str]) -> list[Relation]:

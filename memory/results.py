@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from memfold.memory.ports import Around, MemoryRow, Receipt, Relation
+from memfold.memory.reranking import Reordered
 from memfold.schemas.records import MemoriesDecided, Operation, RelationChange
 
 Result = dict[str, Any]
@@ -47,6 +48,12 @@ def change_result(change: RelationChange) -> Result:
 
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def reranker_result(reordered: Reordered) -> Result:
+    """{reranker: {model, read: how many memories, failed: why it was answered without it, or None}}."""
+    told = {"model": reordered.model, "read": len(reordered.places), "failed": reordered.failure or None}
+    return {"reranker": told}
 
 
 def relation_result(relation: Relation) -> Result:

@@ -6,7 +6,7 @@ behind the log even while the projection is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -49,14 +49,17 @@ class SubjectState:
 
     memories: dict[str, Known] = field(default_factory=dict)
     entities: Entities = field(default_factory=Entities)
+    model: str = ""
+    """Whose vectors the memories have."""
     _by_text: dict[str, dict[str, None]] = field(default_factory=dict)
     _by_said: dict[str, dict[str, None]] = field(default_factory=dict)
     _heard: dict[str, dict[str, int]] = field(default_factory=dict)
     _nearest: Nearest | None = None
+    _bare: dict[str, None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Iterable[MemoryRow]) -> SubjectState:
-        state = cls()
+    def of(cls, rows: Iterable[MemoryRow], model: str = "") -> SubjectState:
+        state = cls(model=model)
         for row in rows:
             state._put(
                 Known(
@@ -89,6 +92,7 @@ class SubjectState:
 
     def _drop(self, memory_id: str) -> None:
         known = self.memories.pop(memory_id, None)
+        self._bare.pop(memory_id, None)
         if known is not None:
             if self._nearest is not None:
                 self._nearest.drop(memory_id)
@@ -123,6 +127,33 @@ class SubjectState:
         }
         if len(self._heard) > HEARD:
             del self._heard[next(iter(self._heard))]
+
+    def go_over(self, model: str, vectors: Mapping[tuple[str, int], bytes]) -> None:
+        """Another model's vectors instead, by memory and version; a memory that gets none waits in `bare` for `embed`."""
+        self.model, self._nearest = model, None
+        for known in list(self.memories.values()):
+            if known.vector or known.memory_id in self._bare:
+                vector = vectors.get((known.memory_id, known.version), b"")
+                self._give(known, vector)
+
+    def bare(self) -> list[Known]:
+        """Memories whose vector was another model's; nothing may be compared with them before `embed` gave them one."""
+        return [self.memories[memory_id] for memory_id in self._bare]
+
+    def embed(self, known: Sequence[Known], vectors: Sequence[bytes]) -> None:
+        """Give memories their vectors, unless they have changed since."""
+        for one, vector in zip(known, vectors, strict=True):
+            if self.memories.get(one.memory_id) is one:
+                self._give(one, vector)
+
+    def _give(self, known: Known, vector: bytes) -> None:
+        self.memories[known.memory_id] = replace(known, vector=vector)
+        if vector:
+            self._bare.pop(known.memory_id, None)
+            if self._nearest is not None:
+                self._nearest.put(known.memory_id, vector)
+        else:
+            self._bare[known.memory_id] = None
 
     def pending(self, scope: Scope) -> list[Known]:
         """What was kept as it was said because a model had failed, inside the scope, oldest first."""

@@ -73,6 +73,8 @@ async def understand(
     facts = await _facts(question, models, calls)
     rows = await models.embedder.embed([embedded(fact.text) for fact in facts])
     vectors = {fact.text: row.tobytes() for fact, row in zip(facts, rows.astype("<f2"), strict=True)}
+    if bare := state.bare():
+        state.embed(bare, await vectors_of([known.text for known in bare], models))
     near = state.nearest(rows, question.scope, SHOWN, question.hidden)
     candidates = [
         Candidate(fact, _shown(fact, row, around, state, question))

@@ -65,15 +65,15 @@ class Generations:
         while True:
             number = 1 + max(int(name[1:]) for name in [*self.existing(), self.served()])
             try:
-                self._path(f"g{number:04d}").mkdir()
+                self.path(f"g{number:04d}").mkdir()
             except FileExistsError:
                 continue
             return f"g{number:04d}"
 
     def serve(self, generation: str) -> None:
         """Point readers to a generation, durably. Raises InvalidInput for one that does not exist."""
-        if not self._path(generation).is_dir():
-            raise InvalidInput(f"{self._path(generation)} does not exist; there are {self.existing()}")
+        if not self.path(generation).is_dir():
+            raise InvalidInput(f"{self.path(generation)} does not exist; there are {self.existing()}")
         handle, written = mkstemp(prefix=_LEFTOVER, dir=self._folder)
         with os.fdopen(handle, "w") as file:
             file.write(generation)
@@ -89,18 +89,19 @@ class Generations:
     def remove(self, generation: str) -> None:
         """Delete a generation's files, and what an earlier removal left. Raises InvalidInput for the one that is served."""
         if generation == self.served():
-            raise InvalidInput(f"{self._path(generation)} is served; serve another generation first")
-        if self._path(generation).exists():
-            self._path(generation).rename(self._folder / f"{_LEFTOVER}{uuid4().hex}")
+            raise InvalidInput(f"{self.path(generation)} is served; serve another generation first")
+        if self.path(generation).exists():
+            self.path(generation).rename(self._folder / f"{_LEFTOVER}{uuid4().hex}")
         for path in self._folder.glob(f"{_LEFTOVER}*"):
             # Files are pointers of a `serve` that may still run; only folders hold data.
             if path.is_dir():
                 shutil.rmtree(path)
 
     def shard_path(self, generation: str, partition: int) -> Path:
-        return self._path(generation) / f"p{partition:04d}"
+        return self.path(generation) / f"p{partition:04d}"
 
-    def _path(self, generation: str) -> Path:
+    def path(self, generation: str) -> Path:
+        """The folder of a generation, which need not exist. Raises InvalidInput for what is no generation's name."""
         if not _NAME.fullmatch(generation):
             raise InvalidInput(f"{generation!r} is not a generation's name; they are g0001, g0002 ...")
         return self._folder / generation

@@ -134,7 +134,7 @@ class VectorTable:
         if found.names == wanted.names and found.field("vector").type != wanted.field("vector").type:
             raise InvalidInput(
                 f"{self.path} holds vectors of {found.field('vector').type.list_size} dimensions, the embedder gives "
-                f"{self.dimensions}; another embedding model needs a new generation: `memfold replay rebuild`"
+                f"{self.dimensions}; another embedding model needs a new generation: `memfold replay rebuild vector --embedder NAME`"
             )
         if not found.equals(wanted):
             raise ShardDamaged(

@@ -18,10 +18,14 @@ from memfold.providers.wordllama_embedder import WordLlamaEmbedder
 
 def models_from(settings: ModelSettings) -> tuple[Embedder, FactExtractor, DecisionMaker]:
     """The three models. Loads and asks nothing yet. Raises InvalidInput naming the field and the variable to set."""
-    embedder = embedder_from(settings)
+    return embedder_from(settings), *judges_from(settings)
+
+
+def judges_from(settings: ModelSettings) -> tuple[FactExtractor, DecisionMaker]:
+    """The two that understand, for who has an embedder already. Raises InvalidInput as `models_from` does."""
     roles = _roles(settings)
     if settings.llm_provider == OFFLINE:
-        return embedder, OfflineExtractor(roles), OfflineDecider()
+        return OfflineExtractor(roles), OfflineDecider()
     # openai takes half a second to import, which the offline default need not pay.
     from memfold.providers.connecting import chat_from
     from memfold.providers.openai_decider import OpenAIDecider
@@ -29,7 +33,7 @@ def models_from(settings: ModelSettings) -> tuple[Embedder, FactExtractor, Decis
 
     chat = chat_from(settings)
     extractor = OpenAIExtractor(chat, extraction_prompt(settings.custom_fact_extraction_prompt), roles)
-    return embedder, extractor, OpenAIDecider(chat, decision_prompt(settings.custom_update_memory_prompt))
+    return extractor, OpenAIDecider(chat, decision_prompt(settings.custom_update_memory_prompt))
 
 
 def embedder_from(settings: ModelSettings) -> Embedder:

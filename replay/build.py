@@ -1,6 +1,7 @@
 """Builds shards from the log: the same opening, fence and fold as live traffic, read in bulk and without Faust.
 
-Each shard is built by a process of its own, as many at a time as there are cores. No model is asked: vectors are in the events.
+Each shard is built by a process of its own, as many at a time as there are cores. No model is asked: vectors are in the events,
+unless the generation is for another embedder (reembedding.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Position, Shard
 from memfold.projections.graph import GraphShard
 from memfold.projections.vector import VectorShard
+from memfold.replay.reembedding import Embedding, ReembeddedShard
 from memfold.replay.source import KafkaSource, ParquetSource, Source
 from memfold.schemas.keystore import KeyStore
 from memfold.streams.connection import Connection
@@ -34,7 +36,7 @@ class Origin:
 
     home: Path
     kek: bytes = field(repr=False)
-    dimensions: int
+    embedding: Embedding
     connection: Connection | None = None
     """None: read the archive."""
 
@@ -52,6 +54,8 @@ class ShardTask:
     path: Path
     partition: int
     end: int
+    start: int = 0
+    """Where a shard that was built before goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,11 @@ class BuiltShard:
     seconds: float
 
 
-def open_shard(projection: str, path: Path, partition: int, dimensions: int) -> Shard:
+def open_shard(projection: str, path: Path, partition: int, embedding: Embedding) -> Shard:
     """The shard at `path`, made when it is not there. Raises InvalidInput, ShardLocked, ShardDamaged."""
     if projection == "vector":
-        return VectorShard(path, partition, dimensions)
+        shard = VectorShard(path, partition, embedding.dimensions)
+        return ReembeddedShard(shard, embedding, generation=path.parent.name)
     if projection == "graph":
         return GraphShard(path, partition)
     raise InvalidInput(f"there is no projection {projection!r}; rebuild one of {', '.join(PROJECTIONS)}")
@@ -77,10 +82,10 @@ def build_shard(task: ShardTask, origin: Origin) -> BuiltShard:
     """Fold the log into one shard up to `task.end`. Raises LogTruncated, ShardDamaged, WrongKey."""
     started = time.perf_counter()
     keys = KeyStore(origin.home / "keys.db", origin.kek)
-    shard = open_shard(task.projection, task.path, task.partition, origin.dimensions)
+    shard = open_shard(task.projection, task.path, task.partition, origin.embedding)
     try:
         position = shard.position()
-        for records in origin.source().read(task.partition, task.end):
+        for records in origin.source().read(task.partition, task.start, task.end):
             position = fold_batch(shard, position, records, open_batch(records, keys))
         return BuiltShard(task, position, shard.digest(), time.perf_counter() - started)
     finally:
@@ -92,7 +97,7 @@ def build(
     tasks: Sequence[ShardTask], origin: Origin, done: Callable[[BuiltShard], None] = lambda built: None
 ) -> list[BuiltShard]:
     """Build all of them; `done` is told of each as it ends. The first failure is raised and the rest is not begun."""
-    if sum(task.end for task in tasks) < _NOT_WORTH_A_PROCESS:
+    if sum(task.end - task.start for task in tasks) < _NOT_WORTH_A_PROCESS:
         built = []
         for task in tasks:
             built.append(build_shard(task, origin))

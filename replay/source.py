@@ -19,8 +19,8 @@ class Source(Protocol):
         """The offset after the last record that there is now."""
         ...
 
-    def read(self, partition: int, end: int) -> Iterator[list[LogRecord]]:
-        """The records from 0 to before `end`. Raises LogTruncated or ShardDamaged where they are not all there."""
+    def read(self, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]:
+        """The records from `start` to before `end`. Raises LogTruncated or ShardDamaged where they are not all there."""
         ...
 
 
@@ -33,8 +33,8 @@ class KafkaSource:
     def end(self, partition: int) -> int:
         return self._reader.bounds(EVENTS, partition)[1]
 
-    def read(self, partition: int, end: int) -> Iterator[list[LogRecord]]:
-        return self._reader.read(EVENTS, partition, 0, end)
+    def read(self, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]:
+        return self._reader.read(EVENTS, partition, start, end)
 
 
 class ParquetSource:
@@ -46,5 +46,5 @@ class ParquetSource:
     def end(self, partition: int) -> int:
         return self._archive.position(EVENTS, partition) + 1
 
-    def read(self, partition: int, end: int) -> Iterator[list[LogRecord]]:
-        return self._archive.batches(EVENTS, partition, 0, end - 1) if end else iter(())
+    def read(self, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]:
+        return self._archive.batches(EVENTS, partition, start, end - 1) if start < end else iter(())

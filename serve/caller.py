@@ -14,10 +14,11 @@ from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
 from memfold.memory.recalling import Recalling
+from memfold.memory.reranking import Reranking
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
-from memfold.providers.presets import close_models, embedder_from
 from memfold.serve.embedded import EmbeddedStack, running_stack
+from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
 from memfold.serve.past import Past
@@ -55,8 +56,8 @@ class Caller:
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)
-            embedder = embedder_from(settings.models)
-            opening.push_async_callback(close_models, embedder)
+            embedder = ServedEmbedder(settings.models, parts.vectors)
+            opening.push_async_callback(embedder.close)
             archive, tail = settings.folder / "archive", KafkaTail(parts.reader)
             history = DuckDBHistory(archive, parts.partitions, tail, parts.keys)
             opening.callback(history.close)
@@ -71,6 +72,7 @@ class Caller:
                 parts.keys,
                 embedder,
                 settings.weights,
+                _reranking(settings, opening),
             )
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
@@ -89,3 +91,14 @@ class Caller:
 
     async def close(self) -> None:
         await self._closing.aclose()
+
+
+def _reranking(settings: Settings, opening: AsyncExitStack) -> Reranking | None:
+    if settings.reranker.provider == "off":
+        return None
+    # Only then: the client of model endpoints takes half a second to import.
+    from memfold.providers.llm_reranker import reranking_from
+
+    reranking, close = reranking_from(settings.reranker, settings.models)
+    opening.push_async_callback(close)
+    return reranking

@@ -118,6 +118,10 @@ def search(
     filters: Filters = None,
     explain: Annotated[bool, typer.Option("--explain", help="What each part added to a score.")] = False,
     as_of: AsOf = None,
+    rerank: Annotated[
+        bool | None,
+        typer.Option("--rerank/--no-rerank", help="With or without the re-ranker that is configured."),
+    ] = None,
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
@@ -136,6 +140,7 @@ def search(
             filters=chosen,
             explain=explain,
             as_of=as_of,
+            rerank=rerank,
         )
     if as_json:
         print_json(found)
@@ -148,6 +153,8 @@ def search(
         "memories", columns if explain else columns[:-1], rows if explain else [row[:-1] for row in rows]
     )
     print_relations(found["relations"])
+    if (second := found.get("reranker")) and second["failed"]:
+        console.print(f"not re-ranked: {second['failed']}", style="yellow", highlight=False, markup=False)
 
 
 def _explained(result: Mapping[str, Any]) -> str:

@@ -4,15 +4,30 @@ from typing import Annotated
 
 import typer
 
+from memfold.memory.errors import InvalidInput
+from memfold.providers.embedder_choice import chosen, name_of, named
 from memfold.replay.build import BuiltShard
+from memfold.replay.estimate import Estimate
 from memfold.replay.rebuild import Compared, Rebuilt
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
-from memfold.serve.replaying import rebuild_served, verify_served
+from memfold.serve.replaying import estimate_served, rebuild_served, verify_served
 from memfold.serve.settings import settings_from
 
 app = typer.Typer(no_args_is_help=True)
 Projections = Annotated[list[str] | None, typer.Argument(help="vector, graph; both if left out.")]
 From = Annotated[str, typer.Option("--from", help="kafka or archive.")]
+Embedder = Annotated[
+    str | None,
+    typer.Option(
+        help="Embed again with another model: wordllama, minilm, text-embedding-3-small, provider/model."
+    ),
+]
+Dimensions = Annotated[
+    int | None, typer.Option(help="Of that model's vectors, where memfold does not know them.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With --embedder: what it would cost, and change nothing.")
+]
 
 
 def _done(built: BuiltShard) -> None:
@@ -29,17 +44,56 @@ def rebuild(
     projections: Projections = None,
     source: From = "kafka",
     home: Home = None,
+    embedder: Embedder = None,
+    dimensions: Dimensions = None,
+    dry_run: DryRun = False,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
-    """Build a new generation of the projections from the log, without any model, and serve it."""
+    """Build a new generation of the projections from the log and serve it. No model is asked, except with --embedder.
+
+    With --embedder the texts of the log are embedded by another model, beside what is served, which answers until the new
+    generation has caught up. What was embedded once is kept: the same again asks no model.
+    """
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    found = rebuild_served(settings, projections or ["vector", "graph"], source, _quiet if as_json else _done)
+    models = named(embedder, settings.models, dimensions) if embedder else None
+    if dry_run:
+        if models is None:
+            raise InvalidInput("--dry-run tells what --embedder would cost; name one, e.g. --embedder minilm")
+        _print_estimate(estimate_served(settings, source, models), as_json)
+        return
+    wanted = projections or (["vector"] if models else ["vector", "graph"])
+    found = rebuild_served(settings, wanted, source, _quiet if as_json else _done, models)
     if as_json:
         print_json([_rebuilt(one) for one in found])
         return
     for one in found:
         console.print(f"{one.projection}: serving {one.generation}", highlight=False)
+    if models is not None and chosen(settings.models) and name_of(models) != name_of(settings.models):
+        console.print(
+            f"the configuration still says {name_of(settings.models)}: what starts under it will refuse. Set "
+            f"MEMFOLD_MODELS__EMBEDDER_PROVIDER={models.embedder_provider}, or nothing at all",
+            highlight=False,
+        )
+
+
+def _print_estimate(found: Estimate, as_json: bool) -> None:
+    if as_json:
+        told = {name: getattr(found, name) for name in ("model", "dimensions", "texts", "cached", "tokens")}
+        print_json(told | {"texts_a_second": round(found.texts_a_second), "seconds": round(found.seconds, 1)})
+        return
+    if not found.texts:
+        console.print(
+            f"{found.model} ({found.dimensions} dimensions): nothing to embed; {found.cached:,} texts are kept from before, the "
+            "others are in the log as this model's",
+            highlight=False,
+        )
+        return
+    console.print(
+        f"{found.model} ({found.dimensions} dimensions): {found.texts:,} texts to embed, about {found.tokens:,} tokens, about "
+        f"{found.seconds:,.0f} s at {found.texts_a_second:,.0f} texts/s; {found.cached:,} more are kept from before. Nothing was changed",
+        highlight=False,
+    )
 
 
 def _quiet(built: BuiltShard) -> None:

@@ -12,7 +12,7 @@ from memfold.infra.ready import announce_ready
 from memfold.infra.stack_file import running_stack as stack_of
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.doctor import examine
-from memfold.serve.embedded import start_up, wait_ready
+from memfold.serve.embedded import check_before_start, start_up, wait_ready
 from memfold.serve.running import run_stack, status_now
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.worker import checked_roles
@@ -41,6 +41,7 @@ def up(
     """Run the broker and the workers until Ctrl-C; what dies is started again."""
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     if not detach:
+        check_before_start(settings)
         asyncio.run(run_stack(settings, separate, 0 if parent_pipe else None, plain))
         return
     with console.status("starting (the first start on a machine fetches Kafka, 45 MB)"):
@@ -75,9 +76,10 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     topics = [[name, t["partitions"], t["records"]] for name, t in found["topics"].items()]
     print_rows("topics", ["topic", "partitions", "records"], topics)
     roles = [
-        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation")] for r in found["roles"]
+        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation"), r.get("embedder")]
+        for r in found["roles"]
     ]
-    print_rows("roles", ["role", "runs", "lag", "generation"], roles)
+    print_rows("roles", ["role", "runs", "lag", "generation", "embedder"], roles)
     if found["breakers"]:
         breakers = [
             [b["endpoint"], b["state"], b["failures"], b["tried_again_at"]] for b in found["breakers"]

@@ -18,6 +18,8 @@ from memfold.infra.home import prepare_home
 from memfold.infra.roles import WorkerSpec
 from memfold.infra.stack_file import Stack, State
 from memfold.infra.stack_file import running_stack as stack_of
+from memfold.projections.generations import Generations
+from memfold.serve.embedding import check_embedder
 from memfold.serve.settings import Settings
 
 START_TIMEOUT = 240.0
@@ -98,8 +100,15 @@ class EmbeddedStack:
         self.process.wait(_STOP_TIMEOUT)
 
 
+def check_before_start(settings: Settings) -> None:
+    """What every worker would refuse, said at once. Raises EmbedderDiffers."""
+    vectors = Generations(settings.folder / "projections", "vector")
+    check_embedder(settings.models, vectors, "kafka" if settings.bootstrap_servers else "archive")
+
+
 def start_up(settings: Settings, options: list[str], stdin: int) -> subprocess.Popen[bytes]:
     """`memfold up` in a session of its own; what it prints goes to logs/up.log in the home."""
+    check_before_start(settings)
     logs = prepare_home(settings.folder) / "logs"
     with (logs / "up.log").open("wb") as log:
         return subprocess.Popen(

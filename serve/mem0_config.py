@@ -14,12 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from memfold.memory.errors import InvalidInput
 from memfold.serve.mem0_parts import Part, part_settings
+from memfold.serve.mem0_reranker import reranker_settings
 
 IGNORED: Mapping[str, str] = {
     "vector_store": "vectors are kept in LanceDB in the home, a projection of the log that can be rebuilt",
     "graph_store": "relations are kept as RDF in the home, a projection of the log; they are found in the call that finds facts",
     "history_db_path": "the log itself is the history; `history` and `memfold history` read it",
-    "reranker": "memories are ranked by the vector projection alone",
+    "reranker": "of re-rankers there is llm_reranker; memories are ranked without",
     "version": "results always have the shape of v1.1",
     "enable_graph": "relations are always found",
 }
@@ -57,12 +58,15 @@ class MemoryConfig(BaseModel):
     )
 
     def settings(self) -> dict[str, Any]:
-        """What it says, as memfold's setting `models`. Raises InvalidInput naming the field; warns once of what has no effect."""
+        """What it says, as memfold's `models` and `reranker`. Raises InvalidInput naming the field; warns once of what has no effect."""
+        told: list[str] = []
+        reranker = reranker_settings(self.reranker, told) if self.reranker else None
         ignored = [
             f"{name} ({why})"
             for name, why in IGNORED.items()
             if getattr(self, name) not in (None, _AS_IT_IS.get(name))
-        ]
+            and not (name == "reranker" and reranker)
+        ] + told
         if self.custom_prompt is not None and self.custom_fact_extraction_prompt is not None:
             raise InvalidInput(
                 "custom_prompt is the older name of custom_fact_extraction_prompt; give one of them"
@@ -72,7 +76,8 @@ class MemoryConfig(BaseModel):
         models["custom_update_memory_prompt"] = self.custom_update_memory_prompt
         if ignored:
             warnings.warn(f"without effect: {'; '.join(ignored)}", IgnoredSetting, stacklevel=4)
-        return {"models": {name: value for name, value in models.items() if value is not None}}
+        found = {"models": {name: value for name, value in models.items() if value is not None}}
+        return found | ({"reranker": reranker} if reranker else {})
 
 
 def settings_of(config: Mapping[str, Any] | MemoryConfig) -> dict[str, Any]:

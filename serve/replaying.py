@@ -10,9 +10,13 @@ from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixe
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Standing
 from memfold.projections.generations import Generations
+from memfold.providers.presets import ModelSettings
 from memfold.replay.build import PROJECTIONS, SOURCES, BuiltShard, Origin, open_shard
+from memfold.replay.estimate import Estimate, estimate
 from memfold.replay.rebuild import Compared, Rebuilt, rebuild, verify
+from memfold.replay.reembedding import Embedding
 from memfold.serve.embedded import running_stack
+from memfold.serve.embedding import models_of
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
@@ -22,11 +26,19 @@ Served = dict[tuple[str, int], Standing]
 
 
 def rebuild_served(
-    settings: Settings, projections: Sequence[str], source: str, done: Callable[[BuiltShard], None]
+    settings: Settings,
+    projections: Sequence[str],
+    source: str,
+    done: Callable[[BuiltShard], None],
+    models: ModelSettings | None = None,
 ) -> list[Rebuilt]:
-    """Rebuild, then have whoever runs the projections go over to the new generation."""
+    """Rebuild, then have whoever runs the projections go over to the new generation. `models`: with another embedder's vectors."""
     _checked(projections, PROJECTIONS, "projection")
-    partitions, origin = _origin(settings, source)
+    if models is not None and "vector" not in projections:
+        raise InvalidInput(
+            f"{', '.join(projections)} holds no vectors; another embedder is for the projection vector"
+        )
+    partitions, origin = origin_of(settings, source, models)
     generations = _generations(settings, projections)
 
     def switch(projection: str, generation: str) -> None:
@@ -36,9 +48,15 @@ def rebuild_served(
     return rebuild(generations, partitions, origin, switch, done)
 
 
+def estimate_served(settings: Settings, source: str, models: ModelSettings) -> Estimate:
+    """What a rebuild with another embedder would cost; nothing is changed, and nothing that people said leaves."""
+    partitions, origin = origin_of(settings, source, models)
+    return estimate(origin, partitions)
+
+
 def verify_served(settings: Settings, source: str) -> list[Compared]:
     """Digests of what is served beside digests of a fold of the log to the same offsets."""
-    partitions, origin = _origin(settings, source)
+    partitions, origin = origin_of(settings, source)
     generations = _generations(settings, PROJECTIONS)
     served = asyncio.run(standings_of_workers(settings, partitions)) or standings_on_disk(
         settings, partitions
@@ -49,10 +67,11 @@ def verify_served(settings: Settings, source: str) -> list[Compared]:
 def standings_on_disk(settings: Settings, partitions: int) -> Served:
     """How the served shards stand, opened here: no worker may be running. Raises ShardLocked."""
     found: Served = {}
+    embedding = _embedding(settings)
     for name, each in _generations(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
-            shard = open_shard(name, path, partition, settings.dimensions())
+            shard = open_shard(name, path, partition, embedding)
             try:
                 found[name, partition] = Standing(shard.position(), shard.digest())
             finally:
@@ -60,7 +79,8 @@ def standings_on_disk(settings: Settings, partitions: int) -> Served:
     return found
 
 
-def _origin(settings: Settings, source: str) -> tuple[int, Origin]:
+def origin_of(settings: Settings, source: str, models: ModelSettings | None = None) -> tuple[int, Origin]:
+    """How many partitions there are, and the log for building processes; the vectors are the served embedder's unless others are given."""
     _checked([source], SOURCES, "source")
     bootstrap_servers = running_stack(settings) or settings.bootstrap_servers
     connection = settings.connection(bootstrap_servers) if bootstrap_servers and source == "kafka" else None
@@ -69,9 +89,14 @@ def _origin(settings: Settings, source: str) -> tuple[int, Origin]:
         parts = Parts.open(settings, bootstrap_servers)
         partitions = parts.partitions
         asyncio.run(parts.close())
-    return partitions, Origin(
-        settings.folder, settings.key_encrypting_key(), settings.dimensions(), connection
-    )
+    embedding = _embedding(settings, models)
+    return partitions, Origin(settings.folder, settings.key_encrypting_key(), embedding, connection)
+
+
+def _embedding(settings: Settings, models: ModelSettings | None = None) -> Embedding:
+    vectors = Generations(settings.folder / "projections", "vector")
+    models = models or models_of(settings.models, vectors, vectors.served())
+    return Embedding(models, settings.embeddings)
 
 
 def _generations(settings: Settings, names: Sequence[str]) -> dict[str, Generations]:

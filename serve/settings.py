@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from memfold.memory.errors import InvalidInput
 from memfold.memory.weights import Weights
 from memfold.providers.presets import ModelSettings, embedder_from
+from memfold.providers.reranker_settings import RerankerSettings
 from memfold.streams.connection import Connection
 from memfold.streams.topics import TopicPlan
 
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Seconds that a write waits to be decided and seen."
     )
     models: ModelSettings = Field(default_factory=ModelSettings)
+    reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     weights: Weights = Field(
         default_factory=Weights, description="How much each part of a search's score counts."
     )
@@ -69,8 +71,13 @@ class Settings(BaseSettings):
         )
 
     def dimensions(self) -> int:
-        """Of the embedder's vectors."""
+        """Of the configured embedder's vectors."""
         return embedder_from(self.models).dimensions
+
+    @property
+    def embeddings(self) -> Path:
+        """Where vectors are kept that were made again for another embedder."""
+        return self.folder / "projections" / "embeddings"
 
     def topic_plan(self) -> TopicPlan:
         return TopicPlan(self.partitions, self.replication, self.min_insync)

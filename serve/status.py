@@ -7,6 +7,7 @@ from typing import Any
 
 from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import ShardDamaged
+from memfold.projections.embedded_by import embedded_by
 from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.serve.parts import Parts
@@ -84,5 +85,8 @@ def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: li
     lag = [end - 1 - positions.get(partition, -1) for partition, end in enumerate(ends)]
     found: Status = {"role": role, "running": bool(positions), "positions": positions, "lag": sum(lag)}
     if role in ("vector", "graph"):
-        found["generation"] = Generations(settings.folder / "projections", role).served()
+        generations = Generations(settings.folder / "projections", role)
+        found["generation"] = generations.served()
+        by = embedded_by(generations, found["generation"]) if role == "vector" else None
+        found |= {"embedder": by.model} if by else {}
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from memfold.memory.errors import ViewUnreachable
+from memfold.memory.errors import InvalidInput, ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
@@ -144,11 +144,16 @@ class ViewClient:
         return found
 
     async def switch(self, projection: str, generation: str) -> None:
-        """Have the worker that runs a projection go over to a generation. Raises ViewUnreachable."""
+        """Have the worker that runs a projection go over to a generation. Raises ViewUnreachable, InvalidInput where it cannot."""
         for address in addresses(self._home):
             if projection in address.roles:
                 url = f"{address.url}/v1/generation/{projection}/{generation}"
                 async with self._open().post(url, timeout=_LONG) as response:
+                    if response.status == 409:
+                        raise InvalidInput(
+                            f"the worker {address.pid} cannot go over to {generation} and stays where it is: "
+                            f"{await response.text()}; its environment is that of `memfold up`"
+                        )
                     if response.status != 200:
                         raise ViewUnreachable(
                             f"the worker {address.pid} did not go over: {await response.text()}"

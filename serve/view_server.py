@@ -14,6 +14,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
+from memfold.memory.errors import InvalidInput, ModelUnavailable
 from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
@@ -153,7 +154,12 @@ def view_application(view: View, token: str) -> web.Application:
 
     async def switch(request: web.Request) -> web.Response:
         projection, generation = request.match_info["projection"], request.match_info["generation"]
-        if view.switch is None or not await view.switch(projection, generation):
+        try:
+            switched = view.switch is not None and await view.switch(projection, generation)
+        except (InvalidInput, ModelUnavailable) as refused:
+            # The old generation is served on; what the new one lacks here is for its builder to read.
+            raise web.HTTPConflict(text=str(refused)) from refused
+        if not switched:
             raise web.HTTPMisdirectedRequest(text=f"this worker does not run {projection}")
         return web.Response()
 

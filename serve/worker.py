@@ -10,16 +10,19 @@ from aiohttp import web
 
 from memfold.audit.sealing import Sealer
 from memfold.memory.errors import InvalidInput
+from memfold.memory.following import pinned
 from memfold.memory.understanding import Models
 from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
 from memfold.providers.breaker import BreakerState
-from memfold.providers.presets import breakers_of, close_models, models_from
+from memfold.providers.presets import breakers_of, close_models, judges_from
 from memfold.replay.build import open_shard
+from memfold.replay.reembedding import Embedding
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
+from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, record_first
 from memfold.serve.parts import Parts
 from memfold.serve.view_address import announce
 from memfold.serve.view_server import View, view_application
@@ -66,6 +69,7 @@ class Worker:
 
     async def start(self) -> None:
         """Start the processors and the view; Kafka assigns the partitions soon after it returns."""
+        check_embedder(self._parts.settings.models, self._parts.vectors)
         writer = LogWriter(self._parts.connection)
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
@@ -97,10 +101,12 @@ class Worker:
         return Processor(role, [COMMANDS, EVENTS], self._archive_sink, *common, linger=LINGER)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
-        embedder, extractor, decider = models_from(self._parts.settings.models)
-        models = self._models = Models(embedder, extractor, decider)
-        self._closing.push_async_callback(close_models, embedder, extractor, decider)
         parts = self._parts
+        extractor, decider = judges_from(parts.settings.models)
+        embedder = ServedEmbedder(parts.settings.models, parts.vectors)
+        models = self._models = Models(embedder, extractor, decider)
+        self._closing.push_async_callback(close_models, extractor, decider)
+        self._closing.push_async_callback(embedder.close)
         progress = self._progress["decide"]
         return DecideRoom(
             models, parts.index, parts.keys, parts.reader, writer, quarantine, progress, self._outcomes
@@ -108,7 +114,7 @@ class Worker:
 
     def _breakers(self) -> list[BreakerState]:
         models = self._models
-        return breakers_of(models.extractor, models.decider, models.embedder) if models else []
+        return breakers_of(models.extractor, models.decider, pinned(models.embedder)) if models else []
 
     def _ledger(self, partition: int) -> Ledger:
         self._ledgers[partition] = Ledger(self._parts.settings.folder / "ledger" / f"p{partition:04d}.db")
@@ -123,10 +129,18 @@ class Worker:
         return sink
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
-        path = self._generations[role].shard_path(generation, partition)
-        shard = open_shard(role, path, partition, self._parts.settings.dimensions())
+        settings, path = self._parts.settings, self._generations[role].shard_path(generation, partition)
+        models = (
+            models_of(settings.models, self._parts.vectors, generation)
+            if role == "vector"
+            else settings.models
+        )
+        shard = open_shard(role, path, partition, Embedding(models, settings.embeddings))
         if isinstance(shard, GraphShard):
             self._graphs[partition] = shard
+        else:
+            # Only now: a shard of other dimensions would have been refused.
+            record_first(models, self._parts.vectors, generation)
         return shard
 
     async def _standings(self) -> dict[str, dict[int, Standing]]:

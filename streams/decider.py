@@ -14,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from memfold.memory.deciding import decide
 from memfold.memory.errors import ForeignWriter
+from memfold.memory.following import pinned
 from memfold.memory.ports import MemoryIndex
+from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
@@ -130,13 +132,21 @@ class DecideSink:
 
     async def _decided(self, asked: Asked) -> Decided:
         envelope = asked.envelope
-        state = await self._states.of(envelope.tenant, envelope.subject)
-        models = self._room.models
+        state, models = await self._judging(envelope.tenant, envelope.subject)
         body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models)
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
         return Decided(asked.offset, self._event(asked, body))
+
+    async def _judging(self, tenant: str, subject: str) -> tuple[SubjectState, Models]:
+        """The subject's state, and the models, with the embedder whose vectors the state has: the served one, for this command."""
+        while True:
+            embedder = pinned(self._room.models.embedder)
+            state = await self._states.of(tenant, subject, embedder.model)
+            # Where another generation came to be served meanwhile, the state may have been read from that one.
+            if pinned(self._room.models.embedder) is embedder:
+                return state, replace(self._room.models, embedder=embedder)
 
     async def _deliver(self, decided: Sequence[Decided]) -> None:
         """Append the events of consecutive commands, then let everybody know who waits for them."""

@@ -30,15 +30,22 @@ class States:
         self._reached = -1
         self._catching_up = asyncio.Lock()
 
-    async def of(self, tenant: str, subject: str) -> SubjectState:
-        """The subject's state as of the newest event. Waits for the vector projection where it must be loaded."""
+    async def of(self, tenant: str, subject: str, model: str = "") -> SubjectState:
+        """The subject's state as of the newest event, with vectors of `model`, whose generation is served. Waits for the vector
+        projection where it must be loaded.
+        """
         key = (tenant, subject)
         if key not in self._loaded:
             await self._caught_up()
             rows = await self._index.current(tenant, subject, Scope(), None)
-            self._loaded[key] = SubjectState.of(rows)
+            self._loaded[key] = SubjectState.of(rows, model)
+        state = self._loaded[key]
+        if state.model != model:
+            # What the projection has not applied yet is embedded when it is first needed.
+            rows = await self._index.current(tenant, subject, Scope(), None)
+            state.go_over(model, {(row.memory_id, row.version): row.vector for row in rows})
         self._loaded.move_to_end(key)
-        return self._loaded[key]
+        return state
 
     async def _caught_up(self) -> None:
         # One asks for all: a window full of new subjects must not poll the projection that they wait for.

@@ -27,6 +27,8 @@ def spoilt(answer: dict[str, Any], fault: str) -> str:
             fact["message"] = 99
         for decision in answer.get("decisions", []):
             decision.update(op="DELETE", id=99)
+        for ranked in answer.get("ranked", [])[-1:]:
+            ranked["id"] = 99
     text = msgspec.json.encode(answer).decode()
     forms = {
         "prose": f'Sure! Here is what I found [as JSON]:\n{text}\nLet me know if {{you}} need "more".',

@@ -14,6 +14,8 @@ def answer_to(prompt: str) -> dict[str, Any]:
         return {"facts": [fact for message in data["messages"] for fact in _facts(message, data["speaker"])]}
     if tag == "candidates":
         return {"decisions": [_decision(candidate) for candidate in data]}
+    if tag == "memories":
+        return {"ranked": [_relevance(memory, data["question"]) for memory in data["memories"]]}
     raise ValueError(f"a prompt about {tag!r}")
 
 
@@ -52,6 +54,13 @@ def _relation(
         "confidence": 0.9,
         "ends": False,
     }
+
+
+def _relevance(memory: dict[str, Any], question: str) -> dict[str, Any]:
+    """The share of the question's words that the memory says."""
+    asked = set(question.casefold().replace("?", "").split())
+    said = set(str(memory["text"]).casefold().replace(".", "").split())
+    return {"id": memory["id"], "relevance": len(asked & said) / max(1, len(asked))}
 
 
 def _decision(candidate: dict[str, Any]) -> dict[str, Any]:

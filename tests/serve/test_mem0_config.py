@@ -188,3 +188,35 @@ def test_a_config_object_is_as_good_as_a_dict() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Memory.from_config(config)._memory._settings.models.llm_provider == "ollama"
+
+
+def test_a_reranker_as_mem0_writes_it() -> None:
+    nested = {
+        "provider": "ollama",
+        "config": {"model": "llama3.2", "ollama_base_url": "http://127.0.0.1:8/v1"},
+    }
+    for part in (
+        {"provider": "llm_reranker", "config": {"top_k": 30, "llm": nested}},
+        {
+            "provider": "llm",
+            "config": {"top": 30, "provider": "ollama", "model": "llama3.2", "llm": nested, "strict": False},
+        },
+    ):
+        found = settings_of({"reranker": part})["reranker"]
+        assert found.pop("strict", False) is False
+        assert found == {
+            "provider": "llm",
+            "top": 30,
+            "llm_provider": "ollama",
+            "llm_model": "llama3.2",
+            "llm_base_url": "http://127.0.0.1:8/v1",
+        }
+    with pytest.warns(IgnoredSetting, match=r"reranker\.config\.max_tokens"):
+        settings_of({"reranker": {"provider": "llm", "config": {"max_tokens": 100}}})
+    for config, named in (
+        ({"topk": 3}, "reranker.config.topk is not known"),
+        ({"model": "gpt"}, "without its provider"),
+        ({"llm": "gpt"}, "reranker.config.llm is a str"),
+    ):
+        with pytest.raises(InvalidInput, match=named):
+            settings_of({"reranker": {"provider": "llm", "config": config}})
