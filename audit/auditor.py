@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from memfold.audit.bounds import Bounds, millis
+from memfold.audit.bounds import Bounds, until_with
 from memfold.audit.changes import diff, state
 from memfold.audit.decoded import shown
 from memfold.audit.entries import log_entry, timeline_entries
@@ -35,8 +35,13 @@ class Auditor(Struct, frozen=True):
         return self.log.sql(sql, bounds)
 
     def as_of(self, bounds: Bounds, at: datetime) -> Told:
+        if bounds.subject is None:
+            return self.log.state(bounds, at)
         versions, relations = self._folded(bounds, at)
         return state(versions, relations, bounds.scope, at)
+
+    def memories_then(self, bounds: Bounds, at: datetime) -> AuditResult:
+        return self.log.memories_then(bounds, at)
 
     def diff(self, bounds: Bounds, start: datetime, end: datetime) -> Told:
         if start >= end:
@@ -79,7 +84,5 @@ class Auditor(Struct, frozen=True):
         raise UnknownRecord(f"no event or command of this tenant has the id {record_id}")
 
     def _folded(self, bounds: Bounds, at: datetime) -> tuple[list[Version], list[Asserted]]:
-        # Up to the millisecond of the moment itself, which `until` leaves out.
-        until = millis(at + timedelta(microseconds=1))
-        read = self.log.lives(replace(bounds, until=until))
+        read = self.log.lives(replace(bounds, until=until_with(at)))
         return versions_of(read.events, bounds), relations_of(read.events, bounds)

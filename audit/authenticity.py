@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from memfold.audit.archived import ArchivedTree
 from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Report
+from memfold.audit.opened_rows import Sure
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import KeyDestroyed, MemfoldError, UnknownKey, UnknownSchema, Unreadable
 from memfold.schemas.opening import Decoded, Keys, open_decoded
@@ -48,8 +49,8 @@ class Authenticity:
         self._commands, self._fence, self._time = commands, -1, 0
         self._decided: set[str] = set()
 
-    def check(self, records: Sequence[LogRecord], decoded: Sequence[Decoded | Unreadable]) -> None:
-        """`decoded` are the records' envelopes, as `decoded_of` gives them."""
+    def check(self, records: Sequence[LogRecord], decoded: Sequence[Decoded | Unreadable | Sure]) -> None:
+        """`decoded` are the records' envelopes, as `decoded_of` gives them, or what is sure of those that were opened already."""
         for record, each in zip(records, decoded, strict=True):
             self._check_time(record)
             envelope = self._opened(record, each)
@@ -72,8 +73,11 @@ class Authenticity:
             else record.timestamp_ms
         )
 
-    def _opened(self, record: LogRecord, decoded: Decoded | Unreadable) -> Envelope | None:
+    def _opened(self, record: LogRecord, decoded: Decoded | Unreadable | Sure) -> Envelope | Sure | None:
         """The envelope of a genuine or erased record; None for one that was reported."""
+        if isinstance(decoded, Sure):
+            self._report.counts.opened += 1
+            return self._belongs(record, decoded, self._commands.genuine)
         if isinstance(decoded, Unreadable):
             self._unreadable(record, decoded)
             return None
@@ -96,7 +100,9 @@ class Authenticity:
         unknown = isinstance(reason, UnknownSchema) or isinstance(reason.__cause__, UnknownSchema)
         self._bad("schema" if unknown else "forged", record, str(reason))
 
-    def _belongs(self, record: LogRecord, envelope: Envelope, commands: dict[int, str]) -> Envelope | None:
+    def _belongs(
+        self, record: LogRecord, envelope: Envelope | Sure, commands: dict[int, str]
+    ) -> Envelope | Sure | None:
         event = self._tree.topic == EVENTS
         if (envelope.type == "memories_decided") != event:
             self._bad("forged", record, f"a {envelope.type} record does not belong on {record.topic}")
@@ -105,7 +111,7 @@ class Authenticity:
             commands[record.offset] = envelope.command_id
         return envelope
 
-    def _check_order(self, record: LogRecord, envelope: Envelope) -> None:
+    def _check_order(self, record: LogRecord, envelope: Envelope | Sure) -> None:
         """The fence: an event counts when its command is behind that of every event before it."""
         known, offset = self._commands, envelope.command_offset
         if offset <= self._fence:

@@ -101,3 +101,8 @@ def millis(moment: datetime) -> int:
     """The first whole millisecond since 1970 that is not before a moment: no record of an earlier one is at or after it."""
     micros = (moment - _EPOCH) // _MICROSECOND
     return -(-micros // 1000)
+
+
+def until_with(moment: datetime) -> int:
+    """`until` for the log up to a moment, with what was appended in that very millisecond."""
+    return millis(moment + _MICROSECOND)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.dataset as ds  # type: ignore[import-untyped]
+from msgspec.structs import replace
 
-from memfold.audit.bounds import Bounds, Directory
+from memfold.audit.bounds import Bounds, Directory, until_with
 from memfold.audit.callers_sql import CallersSQL, named
+from memfold.audit.changes import Told, state
 from memfold.audit.connection import ReadOnlySQL
+from memfold.audit.errors import TooMuchToOpen
+from memfold.audit.past import Past
+from memfold.audit.past_state import (
+    Then,
+    held_relations,
+    held_versions,
+    memories_table,
+    told_relations,
+    told_versions,
+    with_told,
+)
 from memfold.audit.quarantined import quarantine_rows
 from memfold.audit.reading import MAX_OPENED, Read, Reading
 from memfold.audit.relation_fold import Asserted, relation_fold
@@ -26,6 +40,8 @@ from memfold.schemas.opening import Keys
 from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
 from memfold.schemas.records import Event
 
+IN_COLUMNS = 20
+"""How many times as many records one question may open in columns: each takes a tenth of the time, and keeps no vector."""
 _FOLDED = ("versions", "memories", "relations")
 
 
@@ -46,7 +62,8 @@ class FullLog:
         self._tail = tail
         self._sql = ReadOnlySQL(archive.resolve())
         self._callers = CallersSQL()
-        self._reading = Reading(keys, limit)
+        self._reading, self._limit = Reading(keys, limit), limit
+        self._pasts: dict[str, Past] = {}
         self.events = Snapshots(self._sql, archive.resolve(), EVENTS, partitions, tail)
         self.commands = Snapshots(self._sql, archive.resolve(), COMMANDS, partitions, tail)
 
@@ -56,6 +73,56 @@ class FullLog:
         Raises TooMuchToOpen, UnknownKey, ShardDamaged, LogTruncated, and what the tail raises.
         """
         return self.events.ask(lambda snapshot: self._reading.lives(snapshot, bounds))
+
+    def state(self, bounds: Bounds, at: datetime) -> Told:
+        """What the memories of everybody in the tenant said at a moment, and the relations that were held, as `changes.state` tells it.
+
+        Everything is opened at the first question and remembered in columns: up to IN_COLUMNS times as many records as other
+        questions may open. Raises as `lives`.
+        """
+
+        def inside(snapshot: Snapshot) -> Told:
+            then = self._then(snapshot, bounds, at)
+            other = self._state_of_special(snapshot, bounds, at, then[-1])
+            return {
+                "at": at.isoformat(),
+                "results": _merged(told_versions(held_versions(*then)), other["results"]),
+                "relations": _merged(told_relations(held_relations(*then)), other["relations"]),
+            }
+
+        return self.events.ask(inside)
+
+    def memories_then(self, bounds: Bounds, at: datetime) -> AuditResult:
+        """The memories of `state` as one table, in the columns `past_state.MEMORIES`. Raises as `lives`."""
+
+        def inside(snapshot: Snapshot) -> AuditResult:
+            then = self._then(snapshot, bounds, at)
+            other = self._state_of_special(snapshot, bounds, at, then[-1])["results"]
+            return AuditResult(with_told(memories_table(held_versions(*then)), other))
+
+        return self.events.ask(inside)
+
+    def past(self, tenant: str) -> Past:
+        """What is remembered of a tenant; use it inside a question to `events`."""
+        return self._pasts.setdefault(tenant, Past(tenant, self.keys))
+
+    def _then(self, snapshot: Snapshot, bounds: Bounds, at: datetime) -> Then:
+        past, most = self.past(bounds.tenant), self._limit * IN_COLUMNS
+        if (new := past.new(snapshot)) > most:
+            raise TooMuchToOpen(
+                f"{new:,} records have to be opened, and at most {most:,} are at once; give user_id"
+            )
+        partitions = past.partitions(snapshot)
+        past.check_keys()
+        special = {subject for known in partitions.values() for subject in known.special}
+        return partitions, snapshot.ends(until_with(at)), bounds.scope, at, special
+
+    def _state_of_special(self, snapshot: Snapshot, bounds: Bounds, at: datetime, subjects: set[str]) -> Told:
+        """Event by event, of those whose lives the columns do not fold."""
+        read = Read()
+        if subjects:
+            read = self._reading.lives_of(snapshot, replace(bounds, until=until_with(at)), subjects)
+        return state(versions_of(read.events, bounds), relations_of(read.events, bounds), bounds.scope, at)
 
     def window(self, bounds: Bounds, newest: int | None = None) -> Read:
         """The events inside the bounds; of the `newest` rows, if given. Raises as `lives`."""
@@ -114,6 +181,12 @@ class FullLog:
         self.commands.close()
         self._callers.close()
         self._sql.close()
+
+
+def _merged(plain: list[Told], special: list[Told]) -> list[Told]:
+    if not special:
+        return plain
+    return sorted(plain + special, key=lambda one: (one["partition"], one["offset"]))
 
 
 def versions_of(events: Sequence[Event], bounds: Bounds) -> list[Version]:

@@ -79,6 +79,10 @@ class Reading:
             if not cleared:
                 # With a clear among them, memories may end of people who have no event of their own there.
                 subjects = found if subjects is None else found & subjects
+        return self.lives_of(snapshot, bounds, subjects)
+
+    def lives_of(self, snapshot: Snapshot, bounds: Bounds, subjects: set[str] | None) -> Read:
+        """`lives` of the subjects, whether they have an event inside the bounds or not; None: of anybody. Raises as `window`."""
         whole = replace(bounds, scope=Scope(), since=None)
         own = self._rows(snapshot, whole, subjects)
         if not own:

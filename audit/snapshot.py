@@ -150,11 +150,15 @@ class Snapshot:
         return ds.dataset([files, ds.dataset(self.tail)]).filter(where)
 
     def _ends(self, bounds: Bounds) -> list[int] | None:
+        return None if bounds.until is None else self.ends(bounds.until)
+
+    def ends(self, until: int) -> list[int]:
         """The last offset before `until` in each partition: a stretch of the log, also where the broker's clock went back."""
-        if bounds.until is None:
-            return None
         found = self._select(
-            'partition, "offset"', "timestamp_ms < $until", {"until": bounds.until}, self.segments
+            'partition, max("offset") AS "offset"',
+            "timestamp_ms < $until GROUP BY partition",
+            {"until": until},
+            self.segments,
         )
         ends = {
             row["partition"]: row["offset_max"]

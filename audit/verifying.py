@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.audit.archived import ArchivedTree, Rows, leaves_of
@@ -20,11 +21,13 @@ from memfold.audit.findings import Report
 from memfold.audit.merkle import CompactRange, consistency_proof, is_consistent, root_of
 from memfold.audit.node_file import NodeFile, peaks_of
 from memfold.audit.notes import Verifier
+from memfold.audit.opened_rows import Sure, sure_of
 from memfold.audit.pins import Pin, Pins, pins_of
 from memfold.audit.seal_errors import NoteRefused
 from memfold.audit.seal_files import SealFiles
 from memfold.memory.errors import LogDamaged, LogTruncated
 from memfold.projections.archive_rows import table_of
+from memfold.schemas.columns import Flags
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.opening import Decoded, Keys
 from memfold.schemas.partitions import COMMANDS, EVENTS, SEALS
@@ -86,6 +89,14 @@ def _published(log: Log, report: Report) -> list[bytes]:
         return []
 
 
+def _in_place(rows: pa.RecordBatch, tree: TreeName) -> Flags:
+    """Whose topic and partition are the tree's."""
+    topics = rows["topic"].dictionary_encode()
+    right = np.array([topic == tree.topic for topic in topics.dictionary.to_pylist()], bool)
+    placed: Flags = right[topics.indices.to_numpy()] & (rows["partition"].to_numpy() == tree.partition)
+    return placed
+
+
 class _Tree:
     def __init__(
         self, evidence: Evidence, tree: TreeName, pins: Pins, commands: CommandIds, report: Report, advance: Advance
@@ -141,24 +152,39 @@ class _Tree:
         self._grow(rows.leaves)
         if self._evidence.records:
             records = rows.records(self._name)
-            decoded = decoded_of(records)
-            self._check_columns(rows, records, decoded)
+            decoded = self._opened(rows, records)
             self._compare_with_log(records)
             self._authenticity.check(records, decoded)
         self._report.counts.archived += len(rows.values)
         self._advance(len(rows.values))
 
+    def _opened(self, rows: Rows, records: list[LogRecord]) -> list[Decoded | Unreadable | Sure]:
+        """The envelopes, nearly all of them in columns; one by one where a record or the columns beside it are not as they should be."""
+        if self._evidence.keys is None:
+            decoded = decoded_of(records)
+            self._check_columns(rows, range(len(records)), records, decoded)
+            return list(decoded)
+        sure, same = sure_of(rows.table, self._evidence.keys)
+        same &= _in_place(rows.table, self._name)
+        rest = [number for number in range(len(records)) if not same[number]]
+        decoded = decoded_of([records[number] for number in rest])
+        self._check_columns(rows, rest, [records[number] for number in rest], decoded)
+        alone = dict(zip(rest, decoded, strict=True))
+        return [known or alone[number] for number, known in enumerate(sure)]
+
     def _check_columns(
-        self, rows: Rows, records: list[LogRecord], decoded: Sequence[Decoded | Unreadable]
-    ) -> None:
+        self, rows: Rows, numbers: Sequence[int], records: list[LogRecord], decoded: Sequence[Decoded | Unreadable]
+    ) -> None:  # fmt: skip
         """The clear columns are what queries filter by: they must be those of the value."""
         envelopes = [None if isinstance(each, Unreadable) else each[0] for each in decoded]
         anew = table_of(records, envelopes).drop_columns("leaf_hash")
-        read = pa.Table.from_batches([rows.table]).drop_columns("leaf_hash")
+        read = (
+            pa.Table.from_batches([rows.table]).drop_columns("leaf_hash").take(pa.array(numbers, pa.int64()))
+        )
         if read.equals(anew):
             return
-        for number in range(len(records)):
-            if not read.slice(number, 1).equals(anew.slice(number, 1)):
+        for place, number in enumerate(numbers):
+            if not read.slice(place, 1).equals(anew.slice(place, 1)):
                 offset = rows.first + number
                 self._report.add(
                     "columns", f"{self._name} offset {offset}: the archived columns are not those of the value", self._name,

@@ -39,6 +39,7 @@ class Audit:
     diff = _waited_for(AsyncAudit.diff)
     timeline = _waited_for(AsyncAudit.timeline)
     as_of = _waited_for(AsyncAudit.as_of)
+    memories_as_of = _waited_for(AsyncAudit.memories_as_of)
     log = _waited_for(AsyncAudit.log)
     show = _waited_for(AsyncAudit.show)
 

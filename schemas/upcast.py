@@ -27,3 +27,8 @@ def upcast(name: str, version: int, newest: int, fields: Fields) -> Fields:
     for step in range(version, newest):
         fields = _STEPS[name, step](fields)
     return fields
+
+
+def only_defaults(name: str, version: int, newest: int) -> bool:
+    """Whether a body of `version` becomes one of `newest` by defaults alone."""
+    return all(_STEPS[name, step] is _with_defaults for step in range(version, newest))
