@@ -41,6 +41,7 @@ class Audit:
     as_of = _waited_for(AsyncAudit.as_of)
     log = _waited_for(AsyncAudit.log)
     show = _waited_for(AsyncAudit.show)
+    bundle = _waited_for(AsyncAudit.bundle)
 
     def follow(self, *, user_id: str | None = None, after: Mapping[int, int] | None = None) -> Iterator[Told]:
         """Events as they come; see AsyncAudit.follow."""

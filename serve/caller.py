@@ -6,8 +6,9 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, Seals
 from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.corpora import Corpora
@@ -22,6 +23,7 @@ from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
 from memfold.serve.past import Past
+from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_client import ViewClient
@@ -79,7 +81,9 @@ class Caller:
                 recalling,
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
-                Auditor(settings.tenant, history, full_log),
+                Auditor(
+                    settings.tenant, history, full_log, Seals(seals_of(settings), partial(seal_now, settings))
+                ),
                 views,
                 Past(recalling, parts.index, parts.feed),
                 opening.pop_all(),

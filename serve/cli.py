@@ -11,6 +11,7 @@ from rich.console import Console
 from memfold.memory.errors import MemfoldError
 from memfold.serve import (
     cli_audit,
+    cli_bundle,
     cli_eval,
     cli_graph,
     cli_memory,
@@ -38,6 +39,7 @@ app.add_typer(
 )
 cli_seals.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
+cli_bundle.register(cli_audit.app)
 app.add_typer(
     cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
 )
