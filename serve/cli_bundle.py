@@ -44,16 +44,19 @@ def bundle(
         )
     if made["opened"]:
         said = _KEY_INSIDE.format(bundle=output, user=user)
-        Console(stderr=True).print(said, style="yellow", markup=False, highlight=False)
+        Console(stderr=True).print(said, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print_json(made)
         return
-    console.print(f"{output}: {made['records']} records of {user}", markup=False, highlight=False)
+    console.print(
+        f"{output}: {made['records']} records of {user}", markup=False, highlight=False, soft_wrap=True
+    )
     for one in made["left_out"]:
         place = f"{one['topic']}/{one['partition']}@{one['offset']}"
-        console.print(f"  left out {place}: {one['why']}", markup=False, highlight=False)
+        console.print(f"  left out {place}: {one['why']}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"  SHA-256 {made['sha256']}", markup=False, highlight=False, soft_wrap=True)
-    console.print("  python3 verify.py THIS.zip --key KEY    checks it; `memfold audit key` prints the key")
+    told = "  python3 verify.py THIS.zip --key KEY    checks it; `memfold audit key` prints the key"
+    console.print(told, highlight=False, soft_wrap=True)
 
 
 def verifier() -> None:
