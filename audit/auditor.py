@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,10 @@ from memfold.audit.errors import UnknownRecord
 from memfold.audit.full_log import FullLog, relations_of, versions_of
 from memfold.audit.history import DuckDBHistory
 from memfold.audit.relation_fold import Asserted
+from memfold.audit.report import Report
+from memfold.audit.report_changes import changes_report
+from memfold.audit.report_models import models_report
+from memfold.audit.report_retention import retention_report
 from memfold.audit.result import AuditResult
 from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_key
@@ -27,6 +31,7 @@ from memfold.audit.version_fold import Version
 from memfold.memory.errors import InvalidInput
 
 Told = dict[str, Any]
+ReportName = Literal["changes", "models", "retention"]
 
 
 class Seals(Struct, frozen=True):
@@ -90,6 +95,12 @@ class Auditor(Struct, frozen=True):
                     "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
                 }
         raise UnknownRecord(f"no event or command of this tenant has the id {record_id}")
+
+    def report(self, name: ReportName, bounds: Bounds) -> Report:
+        """Raises as the report does."""
+        if name == "retention":
+            return retention_report(self.log, self.seals.folder, bounds)
+        return {"changes": changes_report, "models": models_report}[name](self.log, bounds)
 
     def bundle(self, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str]) -> Bundle:
         """Evidence of one user, sealed first. Raises as `Bundling.bundle`, and what sealing raises."""

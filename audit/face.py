@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, ReportName
 from memfold.audit.bounds import Bounds, checked_bounds, checked_moment
 from memfold.audit.bundle_file import write_bundle
 from memfold.audit.provenance import blame
+from memfold.audit.report import Report
 from memfold.audit.result import AuditResult
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.scopes import checked_id, checked_scope
@@ -184,6 +185,16 @@ class AsyncAudit:
         return await asyncio.to_thread(
             write_bundle, Path(output), auditor, bounds, not sealed, said, witnessed
         )
+
+    async def report(
+        self, name: ReportName, *, user_id: str | None = None, since: Any = None, until: Any = None
+    ) -> Report:
+        """One of the reports: `.json()` for programs, `.html()` for printing. Raises InvalidInput, TooMuchToOpen, QueryStopped."""
+        if name not in get_args(ReportName):
+            raise InvalidInput(f"there is no report {name!r}; there are {', '.join(get_args(ReportName))}")
+        auditor = await self._ready()
+        bounds = _bounds(auditor, user_id=user_id, since=since, until=until)
+        return await asyncio.to_thread(auditor.report, name, bounds)
 
 
 def _bounds(auditor: Auditor, **given: Any) -> Bounds:

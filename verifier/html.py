@@ -19,7 +19,7 @@ table { border-collapse: collapse; width: 100%; margin: .4rem 0 .8rem; }
 caption { text-align: left; font-weight: 600; padding: .2rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid #e3e6eb; overflow-wrap: anywhere; }
 th { color: #4b5563; font-weight: 600; white-space: nowrap; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.number, th.number { text-align: right; padding-right: 1.6rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: .85em/1.4 ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 .good { color: #17643a; } .bad { color: #9b1c1c; font-weight: 600; }
 figure { margin: .6rem 0; } svg { display: block; width: 100%; height: auto; }
