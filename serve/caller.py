@@ -11,6 +11,7 @@ from functools import partial
 from memfold.audit.auditor import Auditor, Seals
 from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
+from memfold.audit.seal_key import seal_key
 from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
@@ -65,7 +66,8 @@ class Caller:
             opening.callback(history.close)
             full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
             opening.callback(full_log.close)
-            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
+            signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
+            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
             recalling = Recalling(
                 settings.tenant,
                 parts.index,
