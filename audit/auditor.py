@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from memfold.audit.bounds import Bounds, until_with
+from memfold.audit.bundle import Bundle, Bundling, Window
 from memfold.audit.changes import diff, state
 from memfold.audit.decoded import shown
 from memfold.audit.entries import log_entry, timeline_entries
@@ -16,12 +19,26 @@ from memfold.audit.errors import UnknownRecord
 from memfold.audit.full_log import FullLog, relations_of, versions_of
 from memfold.audit.history import DuckDBHistory
 from memfold.audit.relation_fold import Asserted
+from memfold.audit.report import Report
+from memfold.audit.report_changes import changes_report
+from memfold.audit.report_models import models_report
+from memfold.audit.report_retention import retention_report
 from memfold.audit.result import AuditResult
+from memfold.audit.seal_files import SealFiles
+from memfold.audit.seal_key import seal_key
 from memfold.audit.snapshot import Snapshot
 from memfold.audit.version_fold import Version
 from memfold.memory.errors import InvalidInput
 
 Told = dict[str, Any]
+ReportName = Literal["changes", "models", "retention"]
+
+
+class Seals(Struct, frozen=True):
+    """Where the seals of the log are, and how to archive and seal what is in it now."""
+
+    folder: Path
+    renew: Callable[[], object]
 
 
 class Auditor(Struct, frozen=True):
@@ -30,6 +47,7 @@ class Auditor(Struct, frozen=True):
     tenant: str
     history: DuckDBHistory
     log: FullLog
+    seals: Seals
 
     def sql(self, sql: str, bounds: Bounds) -> AuditResult:
         return self.log.sql(sql, bounds)
@@ -82,6 +100,18 @@ class Auditor(Struct, frozen=True):
                     "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
                 }
         raise UnknownRecord(f"no event or command of this tenant has the id {record_id}")
+
+    def report(self, name: ReportName, bounds: Bounds) -> Report:
+        """Raises as the report does."""
+        if name == "retention":
+            return retention_report(self.log, self.seals.folder, bounds)
+        return {"changes": changes_report, "models": models_report}[name](self.log, bounds)
+
+    def bundle(self, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str]) -> Bundle:
+        """Evidence of one user, sealed first. Raises as `Bundling.bundle`, and what sealing raises."""
+        self.seals.renew()
+        signer, files = seal_key(self.seals.folder), SealFiles(self.seals.folder)
+        return Bundling(self.log, files, signer, witnessed).bundle(bounds, opened=opened, said=said)
 
     def _folded(self, bounds: Bounds, at: datetime) -> tuple[list[Version], list[Asserted]]:
         read = self.log.lives(replace(bounds, until=until_with(at)))

@@ -6,14 +6,17 @@ Answers come from the archive and the log behind it, never from the projections,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
 
 from msgspec.structs import replace
 
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, ReportName
 from memfold.audit.bounds import Bounds, checked_bounds, checked_moment
+from memfold.audit.bundle_file import write_bundle
 from memfold.audit.provenance import blame
+from memfold.audit.report import Report
 from memfold.audit.result import AuditResult
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
 from memfold.memory.scopes import checked_id, checked_scope
@@ -171,6 +174,39 @@ class AsyncAudit:
         auditor = await self._ready()
         return await asyncio.to_thread(auditor.show, wanted)
 
+    async def bundle(
+        self,
+        output: str | Path,
+        *,
+        user_id: str,
+        start: Any = None,
+        end: Any = None,
+        sealed: bool = False,
+        witnessed: Sequence[str | Path] = (),
+    ) -> Told:
+        """Write a ZIP with the records of a user from `start` up to `end`, which a stranger checks without memfold and network.
+
+        {bundle, records, opened, left_out, sha256}. It holds the user's data key, unless `sealed`. `witnessed`: files of
+        countersigned checkpoints, or a witness's folder. See docs/evidence.md. Raises InvalidInput, TooMuchToOpen (10,000 records),
+        KeyDestroyed, ProofRefused, NoteRefused, OSError.
+        """
+        auditor = await self._ready()
+        bounds = _scoped(auditor, user_id, None, None, since=start, until=end)
+        said = _said("start", start), _said("end", end)
+        return await asyncio.to_thread(
+            write_bundle, Path(output), auditor, bounds, not sealed, said, witnessed
+        )
+
+    async def report(
+        self, name: ReportName, *, user_id: str | None = None, since: Any = None, until: Any = None
+    ) -> Report:
+        """One of the reports: `.json()` for programs, `.html()` for printing. Raises InvalidInput, TooMuchToOpen, QueryStopped."""
+        if name not in get_args(ReportName):
+            raise InvalidInput(f"there is no report {name!r}; there are {', '.join(get_args(ReportName))}")
+        auditor = await self._ready()
+        bounds = _bounds(auditor, user_id=user_id, since=since, until=until)
+        return await asyncio.to_thread(auditor.report, name, bounds)
+
 
 def _bounds(auditor: Auditor, **given: Any) -> Bounds:
     return checked_bounds(auditor.tenant, auditor.log.directory, **given)
@@ -179,6 +215,10 @@ def _bounds(auditor: Auditor, **given: Any) -> Bounds:
 def _scoped(auditor: Auditor, user_id: Any, agent_id: Any, run_id: Any, **given: Any) -> Bounds:
     checked_scope(user_id, agent_id, run_id)
     return _bounds(auditor, user_id=user_id, agent_id=agent_id, run_id=run_id, **given)
+
+
+def _said(name: str, moment: Any) -> str | None:
+    return None if moment is None else checked_moment(name, moment).isoformat()
 
 
 def _checked_sql(sql: object) -> str:

@@ -59,6 +59,7 @@ class FullLog:
         limit: int = MAX_OPENED,
     ) -> None:
         self.keys, self.directory = keys, directory
+        self.archive, self.partitions = archive, partitions
         self._tail = tail
         self._sql = ReadOnlySQL(archive.resolve())
         self._callers = CallersSQL()

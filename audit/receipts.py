@@ -20,7 +20,9 @@ from memfold.projections.archive_source import ArchiveSource
 
 @dataclass(frozen=True, slots=True)
 class SignedReceipt:
-    """`leaf` is the Merkle leaf of the record's exact bytes, `time` the broker's, in milliseconds since 1970."""
+    """`leaf` is the Merkle leaf of the record's exact bytes. `time`, in milliseconds since 1970, is the broker's; of a receipt that
+    a write gave at once, the signer's.
+    """
 
     record_id: str
     tree: TreeName

@@ -42,6 +42,8 @@ class Audit:
     memories_as_of = _waited_for(AsyncAudit.memories_as_of)
     log = _waited_for(AsyncAudit.log)
     show = _waited_for(AsyncAudit.show)
+    bundle = _waited_for(AsyncAudit.bundle)
+    report = _waited_for(AsyncAudit.report)
 
     def follow(self, *, user_id: str | None = None, after: Mapping[int, int] | None = None) -> Iterator[Told]:
         """Events as they come; see AsyncAudit.follow."""

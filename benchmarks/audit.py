@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.material import TENANT, sentence
 from benchmarks.table import Row, percentiles, rate
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, Seals
 from memfold.audit.bounds import checked_bounds
 from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
@@ -142,7 +142,7 @@ def audit(folder: Path, events: int = LARGE) -> list[Row]:
         tail = KafkaTail(reader)
         history = stack.enter_context(closing(DuckDBHistory(archive, PARTITIONS, tail, keys)))
         log = stack.enter_context(closing(FullLog(archive, PARTITIONS, tail, keys, keys, limit=2 * events)))
-        auditor = Auditor(TENANT, history, log)
+        auditor = Auditor(TENANT, history, log, Seals(folder / "seals", lambda: None))
         behind = _questions(auditor, lives)
         _archive(reader, archive, ends)
         archived = _questions(auditor, lives)

@@ -256,11 +256,12 @@ class SparqlEngine(Protocol):
 
 
 class Receipt(Struct, frozen=True):
-    """Where a command stands in memfold.commands."""
+    """Where a command stands in memfold.commands. `signed`: the log's signature under it, as a note, where receipts are signed."""
 
     command_id: str
     partition: int
     offset: int
+    signed: str = ""
 
 
 class WriteLog(Protocol):

@@ -87,7 +87,14 @@ def around_result(found: Around) -> Result:
 
 
 def receipt_result(receipt: Receipt) -> Result:
-    return {"command_id": receipt.command_id, "partition": receipt.partition, "offset": receipt.offset}
+    result: Result = {
+        "command_id": receipt.command_id,
+        "partition": receipt.partition,
+        "offset": receipt.offset,
+    }
+    if receipt.signed:
+        result["signed"] = receipt.signed
+    return result
 
 
 def written_result(body: MemoriesDecided, receipt: Receipt) -> Result:

@@ -6,10 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, Seals
 from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
+from memfold.audit.seal_key import seal_key
 from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
@@ -22,6 +24,7 @@ from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
 from memfold.serve.parts import Parts
 from memfold.serve.past import Past
+from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_client import ViewClient
@@ -63,7 +66,8 @@ class Caller:
             opening.callback(history.close)
             full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
             opening.callback(full_log.close)
-            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions)
+            signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
+            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
             recalling = Recalling(
                 settings.tenant,
                 parts.index,
@@ -79,7 +83,9 @@ class Caller:
                 recalling,
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
-                Auditor(settings.tenant, history, full_log),
+                Auditor(
+                    settings.tenant, history, full_log, Seals(seals_of(settings), partial(seal_now, settings))
+                ),
                 views,
                 Past(recalling, parts.index, parts.feed),
                 opening.pop_all(),

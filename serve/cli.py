@@ -11,11 +11,13 @@ from rich.console import Console
 from memfold.memory.errors import MemfoldError
 from memfold.serve import (
     cli_audit,
+    cli_bundle,
     cli_eval,
     cli_graph,
     cli_memory,
     cli_proofs,
     cli_replay,
+    cli_report,
     cli_seals,
     cli_stack,
     cli_understanding,
@@ -38,6 +40,8 @@ app.add_typer(
 )
 cli_seals.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
+cli_bundle.register(cli_audit.app)
+cli_report.register(cli_audit.app)
 app.add_typer(
     cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
 )

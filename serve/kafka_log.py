@@ -7,8 +7,12 @@ import time
 import uuid
 from datetime import UTC, datetime
 
+from memfold.audit.checkpoints import TreeName
+from memfold.audit.notes import Signer
+from memfold.audit.receipts import SignedReceipt
 from memfold.memory.errors import NotVisibleYet
 from memfold.memory.ports import Receipt
+from memfold.projections.archive_rows import leaf_hash
 from memfold.schemas.codec import decode, encode, name_of
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.keystore import KeyStore
@@ -23,8 +27,17 @@ VIEWS = ("vector", "graph")
 class KafkaWriteLog:
     """Implements WriteLog. The first append makes sure that there is a broker at all."""
 
-    def __init__(self, writer: LogWriter, keys: KeyStore, views: ViewClient, partitions: int) -> None:
+    def __init__(
+        self,
+        writer: LogWriter,
+        keys: KeyStore,
+        views: ViewClient,
+        partitions: int,
+        signer: Signer | None = None,
+    ) -> None:
+        """`signer`: the log's seal key, for receipts that are signed as soon as the command is in the log."""
         self._writer, self._keys, self._views, self._partitions = writer, keys, views, partitions
+        self._signer = signer
 
     async def append(self, tenant: str, subject: str, command: Command, command_id: str) -> Receipt:
         return await self._append(
@@ -58,7 +71,15 @@ class KafkaWriteLog:
         )
         record = (key_of(tenant, subject), encode(envelope, command, key))
         (offset,) = await self._writer.append(COMMANDS, partition, [record])
-        return Receipt(command_id, partition, offset)
+        return Receipt(command_id, partition, offset, self._signed(command_id, partition, offset, record[1]))
+
+    def _signed(self, command_id: str, partition: int, offset: int, value: bytes) -> str:
+        if self._signer is None:
+            return ""
+        now = int(time.time() * 1000)
+        return SignedReceipt(command_id, TreeName(COMMANDS, partition), offset, leaf_hash(value), now).note(
+            self._signer
+        )
 
     async def outcome(self, receipt: Receipt, timeout: float) -> MemoriesDecided:
         deadline = time.monotonic() + timeout

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from memfold.audit.bundle_file import checkpoint_files
 from memfold.audit.checkpoints import Checkpoint, TreeName
 from memfold.audit.findings import Report
 from memfold.audit.notes import Verifier
@@ -155,7 +156,8 @@ class Checking:
         self, against: Sequence[Path], receipts: Sequence[Path], since: int, records: bool, advance: Callable[[int], None]
     ) -> Report:  # fmt: skip
         """Raises NoteRefused for a receipt that is none, and what the log raises."""
-        notes = [(str(path), path.read_text(encoding="utf-8")) for path in _files(against)]
+        kept = [path for each in against for path in checkpoint_files(each)]
+        notes = [(str(path), path.read_text(encoding="utf-8")) for path in kept]
         archive, seals = archive_of(self._settings), seals_of(self._settings)
         evidence = Evidence(
             archive, seals, self.partitions, self.verifier, self.log, self.keys, notes, since, records
@@ -168,14 +170,6 @@ class Checking:
 
     def close(self) -> None:
         self._closing.close()
-
-
-def _files(paths: Sequence[Path]) -> list[Path]:
-    """A folder stands for the checkpoints in it, such as a witness's."""
-    found: list[Path] = []
-    for path in paths:
-        found += sorted(path.glob("*.checkpoint")) if path.is_dir() else [path]
-    return found
 
 
 def receipt_of(settings: Settings, record_id: str) -> str:

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     patience: float = Field(
         default=30.0, gt=0, description="Seconds that a write waits to be decided and seen."
     )
+    signed_receipts: bool = Field(
+        default=False,
+        description="Sign the receipt of every write with the log's key: evidence before it is sealed.",
+    )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     weights: Weights = Field(

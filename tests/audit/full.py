@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from memfold.audit.auditor import Auditor
+from memfold.audit.auditor import Auditor, Seals
 from memfold.audit.face import AsyncAudit
 from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
@@ -37,7 +37,7 @@ def asked(
     ):
 
         async def ready() -> Auditor:
-            return Auditor(tenant, history, full)
+            return Auditor(tenant, history, full, Seals(root / "seals", lambda: None))
 
         yield AsyncAudit(ready)
 
