@@ -85,7 +85,7 @@ async def test_kinds_follow_the_relations() -> None:
         "I hate mushrooms": "preferences",
         "My sister Maria lives in Bergen": "personal_details",
         "I'm going to visit Japan next week": "plans",
-        "The bus was full": "miscellaneous",
+        "The bus to Bergen was full of tourists": "miscellaneous",
     }
     assert [fact.kind for fact in await kept(*texts)] == list(texts.values())
 
@@ -94,7 +94,7 @@ async def test_a_long_message_is_read_in_pieces() -> None:
     text = "I like green tea. " * (PIECE // 5) + "I live in Oslo."
     facts = await kept(text)
     assert [fact.text for fact in facts] == ["I like green tea.", "I live in Oslo."]
-    assert await kept("x" * (3 * PIECE))
+    assert await kept("x" * (3 * PIECE)) == []
 
 
 async def test_the_loop_turns_while_sentences_are_parsed() -> None:

@@ -37,6 +37,7 @@ from memfold.memory.vocabulary import canonical
 from memfold.schemas.records import Item, Message
 
 FOLDER = Path(__file__).with_name("golden")
+HANDS = ("_2", "_3", "_4")
 HELD_OUT = "_4"
 NOTHING_TO_KEEP = ("small_talk", "not_a_fact")
 ENOUGH = 0.6
@@ -81,10 +82,15 @@ class Dialogue:
     id: str
     topic: str
     sort: str
-    held_out: bool
+    hand: str
+    """Whose file it is from: "_4", or nothing for the first."""
     steps: tuple[Step, ...]
     names_of_one: tuple[str, ...] = ()
     two_of_a_name: str = ""
+
+    @property
+    def held_out(self) -> bool:
+        return self.hand == HELD_OUT
 
 
 def triple(source: str, relationship: str, target: str) -> Triple:
@@ -108,7 +114,7 @@ def dialogues() -> Iterator[Dialogue]:
                 one["id"],
                 data["topic"],
                 one["sort"],
-                path.stem.endswith(HELD_OUT),
+                next((hand for hand in HANDS if path.stem.endswith(hand)), ""),
                 steps,
                 tuple(one.get("names_of_one", ())),
                 one.get("two_of_a_name", ""),
