@@ -101,7 +101,7 @@ def left_out(all_of_it: list[Example], group: Callable[[Example], Hashable]) -> 
 
 def kept(example: Example, weights: dict[str, float]) -> bool:
     odds = weights["always"] + sum(weights.get(sign, 0.0) for sign in example.signs)
-    return example.has_relation or (example.passes and odds > ENOUGH)
+    return example.has_relation or (example.passes and ("asked" in example.signs or odds > ENOUGH))
 
 
 def rows(name: str, found: list[Example], keeps: list[bool]) -> list[Row]:

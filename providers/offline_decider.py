@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from memfold.memory.facts import Candidate, Decision, Decisions, FoundFact, Similar
+from memfold.providers.attitudes import turned
 from memfold.providers.contradictions import contradicts, only_by_preference
 from memfold.providers.corrections import corrected
 from memfold.providers.repeats import repeats, repeats_parts
+from memfold.providers.said_again import says_no_more
 
 
 class OfflineDecider:
@@ -32,14 +34,14 @@ class OfflineDecider:
 def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
     text = candidate.fact.text
     for similar in candidate.similar:
-        if repeats(candidate, similar):
+        if repeats(candidate, similar) or says_no_more(text, similar.text):
             return Decision("NONE", number, text, similar.memory_id)
     again = repeats_parts(text, candidate.similar)
     if again is not None:
         return Decision("NONE", number, text, again.memory_id)
     left = [similar for similar in candidate.similar if similar.memory_id not in updated]
     open_to_it = [similar for similar in left if not _outlives(similar, candidate.fact)]
-    replaced = _replaced(candidate.fact, left) or corrected(text, open_to_it)
+    replaced = _replaced(candidate.fact, left) or _turned(text, left) or corrected(text, open_to_it, candidate.fact.takes_back)
     if replaced is not None:
         return Decision("UPDATE", number, text, replaced.memory_id)
     return Decision("ADD", number, text)
@@ -51,6 +53,12 @@ def _outlives(similar: Similar, fact: FoundFact) -> bool:
     return bool(spoken_of) and any(
         (old.source.casefold(), old.relationship) not in spoken_of for old in similar.relations
     )
+
+
+def _turned(text: str, shown: Sequence[Similar]) -> Similar | None:
+    """The one memory of which the speaker says the contrary: "I hate jogging" after "I like jogging in the park"."""
+    found = [similar for similar in shown if turned(text, similar.text)]
+    return found[0] if len(found) == 1 else None
 
 
 def _replaced(fact: FoundFact, shown: Sequence[Similar]) -> Similar | None:

@@ -36,7 +36,7 @@ def worth_keeping(sentence: Span, called: Collection[str] = ()) -> bool:
 
     `called`: what the people in the conversation are called, in small letters; to be spoken to tells nothing.
     """
-    return may_be_worth_keeping(sentence, called) and tells(sentence, called)
+    return may_be_worth_keeping(sentence, called) and (is_question(sentence) or tells(sentence, called))
 
 
 def may_be_worth_keeping(sentence: Span, called: Collection[str] = ()) -> bool:
