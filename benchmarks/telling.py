@@ -1,6 +1,6 @@
 """Weights that tell facts from talk, from the developed golden dialogues: `python benchmarks/telling.py [--write]`.
 
-Logistic regression over the signs of a sentence (providers/signs.py), with a penalty on large weights, by Newton's method. A
+Logistic regression over the signs of a sentence (providers/signs.py). A
 sentence is a fact if it shares 60 % of its words, or of the fact's, with one that is expected of its step; it is talk below 45 %; those
 between are left out. The weights are judged twice, never by what they were fitted on: by ten folds of whole dialogues, and by leaving
 out all dialogues of one hand, for people write small talk each in their own way. `--write` fits all and writes providers/telling.json.
@@ -9,7 +9,6 @@ out all dialogues of one hand, for people write small talk each in their own way
 from __future__ import annotations
 
 import json
-import random
 import sys
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -18,9 +17,9 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from numpy.typing import NDArray
 from spacy.tokens import Span
 
+from benchmarks.logistic import Shown, fitted, folds, left_out, odds
 from benchmarks.table import Row, report
 from memfold.memory.texts import plain_words
 from memfold.providers.relation_rules import relations_in
@@ -31,7 +30,6 @@ from memfold.providers.worth_keeping import may_be_worth_keeping
 from tests.understanding.dialogues import NOTHING_TO_KEEP, Dialogue, Step, dialogues
 
 FACT, TALK = 0.6, 0.45
-PENALTY = 1.0
 FOLDS = 10
 FILE = Path(__file__).parents[1] / "providers" / "telling.json"
 
@@ -70,38 +68,19 @@ def examples() -> list[Example]:
 def _is_fact(sentence: Span, step: Step) -> bool | None:
     words = set(plain_words(sentence.text))
     facts = [set(plain_words(text)) for fact in step.facts for text in (fact.text, fact.memory)]
-    common = max((len(words & fact) / min(len(words), len(fact)) for fact in facts if words and fact), default=0)
+    common = max(
+        (len(words & fact) / min(len(words), len(fact)) for fact in facts if words and fact), default=0
+    )
     return True if common >= FACT else False if common < TALK else None
 
 
-def fitted(chosen: list[Example]) -> dict[str, float]:
-    """The weight of each sign; "always" is what is added to every sentence."""
-    chosen = [example for example in chosen if example.is_fact is not None]
-    names = sorted({sign for example in chosen for sign in example.signs})
-    shown = np.array([[*(name in example.signs for name in names), True] for example in chosen], dtype=float)
-    wanted = np.array([example.is_fact for example in chosen], dtype=float)
-    penalty = np.diag([PENALTY] * len(names) + [0.0])
-    weights: NDArray[np.float64] = np.zeros(len(names) + 1)
-    for _ in range(20):
-        likely = 1 / (1 + np.exp(-shown @ weights))
-        slope = shown.T @ (likely - wanted) + penalty @ weights
-        bend = (shown.T * (likely * (1 - likely))) @ shown + penalty
-        weights -= np.linalg.solve(bend, slope)
-    return {name: round(float(weight), 2) for name, weight in zip([*names, "always"], weights, strict=True)}
-
-
-def left_out(all_of_it: list[Example], group: Callable[[Example], Hashable]) -> list[bool]:
-    """Whether each sentence is kept, by weights that were fitted without its group."""
-    weights = {
-        one: fitted([example for example in all_of_it if group(example) != one])
-        for one in {group(example) for example in all_of_it}
-    }
-    return [kept(example, weights[group(example)]) for example in all_of_it]
+def shown(example: Example) -> Shown | None:
+    return None if example.is_fact is None else Shown(example.signs, example.is_fact)
 
 
 def kept(example: Example, weights: dict[str, float]) -> bool:
-    odds = weights["always"] + sum(weights.get(sign, 0.0) for sign in example.signs)
-    return example.has_relation or (example.passes and ("asked" in example.signs or odds > ENOUGH))
+    told = "asked" in example.signs or odds(example.signs, weights) > ENOUGH
+    return example.has_relation or (example.passes and told)
 
 
 def rows(name: str, found: list[Example], keeps: list[bool]) -> list[Row]:
@@ -116,26 +95,30 @@ def rows(name: str, found: list[Example], keeps: list[bool]) -> list[Row]:
             not kept for step, kept in steps.items() if step[0] == "not_a_fact"
         ],
         "sentences kept that are facts": [k for e, k in zip(found, keeps, strict=True) if e.is_fact],
-        "sentences kept that are none": [
-            k for e, k in zip(found, keeps, strict=True) if e.is_fact is False
-        ],
+        "sentences kept that are none": [k for e, k in zip(found, keeps, strict=True) if e.is_fact is False],
     }
     return [Row(f"{name}: {what}", f"{np.mean(of):.1%} of {len(of)}", "", "") for what, of in shares.items()]
 
 
 def main() -> None:
     found = examples()
-    weights = fitted(found)
-    names = sorted({example.dialogue.id for example in found})
-    random.Random(1).shuffle(names)
-    fold = {name: number % FOLDS for number, name in enumerate(names)}
-    shown = {
-        "rules alone": [example.has_relation or example.passes for example in found],
-        f"{FOLDS} folds": left_out(found, lambda example: fold[example.dialogue.id]),
-        "one hand left out": left_out(found, lambda example: example.dialogue.hand),
-        "fitted on all, for comparison": [kept(example, weights) for example in found],
+    part = folds([example.dialogue.id for example in found], FOLDS)
+    groups: dict[str, Callable[[Example], Hashable]] = {
+        f"{FOLDS} folds": lambda example: part[example.dialogue.id],
+        "one hand left out": lambda example: example.dialogue.hand,
     }
-    report([row for name, keeps in shown.items() for row in rows(name, found, keeps)])
+    judged = {
+        name: [
+            kept(each, without) for each, without in zip(found, left_out(found, shown, group), strict=True)
+        ]
+        for name, group in groups.items()
+    }
+    weights = fitted([one for each in found if (one := shown(each)) is not None])
+    judged |= {
+        "rules alone": [each.has_relation or each.passes for each in found],
+        "fitted on all, for comparison": [kept(each, weights) for each in found],
+    }
+    report([row for name, keeps in judged.items() for row in rows(name, found, keeps)])
     if "--write" in sys.argv[1:]:
         ranked = dict(sorted(weights.items(), key=lambda pair: -pair[1]))
         FILE.write_text(json.dumps(ranked, indent=2, ensure_ascii=False) + "\n")

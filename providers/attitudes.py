@@ -45,6 +45,11 @@ def turned(text: str, memory: str) -> bool:
     )
 
 
+def leaning(text: str) -> int:
+    """1 for liking, -1 for disliking, 0 for neither or both."""
+    return sum({True: 1, False: -1}[likes] for likes in {one.likes for one in _attitudes(text)})
+
+
 def _attitudes(text: str) -> list[Attitude]:
     return [
         Attitude(found["who"].casefold(), found["for"] is not None, what)

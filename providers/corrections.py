@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from memfold.memory.facts import Similar
 from memfold.memory.wording import terms, words
 from memfold.providers.contradictions import ADDITION
-from memfold.providers.cues import CHANGED, CORRECTED, CUES, DONE, GONE, INSTEAD, LIGHT, NOT_THIS, OVER, POSSESSED
+from memfold.providers.cues import CHANGED, CORRECTED, CUES, DONE, ENDING, LIGHT, NOT_THIS, POSSESSED
 
 NAME = re.compile(r"(?<![.!?] )(?<!^)\b[A-ZÀ-Þ][\w'’-]+")
 LITTLE, HALF, MOST = 0.4, 0.5, 0.6
@@ -28,7 +28,9 @@ def corrected(text: str, similar: Sequence[Similar], taken_back: bool = False) -
 
     `taken_back`: another sentence of the message has said that something was wrong.
     """
-    ranked = sorted(((_spoken_of(text, each.text, taken_back), each) for each in similar), key=lambda pair: -pair[0])
+    ranked = sorted(
+        ((_spoken_of(text, each.text, taken_back), each) for each in similar), key=lambda pair: -pair[0]
+    )
     certain = [pair for pair in ranked if pair[0] > 0]
     if not certain or (len(certain) > 1 and certain[0][0] == certain[1][0]):
         return None
@@ -42,41 +44,45 @@ def _spoken_of(text: str, memory: str, taken_back: bool) -> float:
         return 0.0
     shared = len(new & old) / len(old)
     # What a memory says to be over cannot end once more.
-    if not any(_gone(memory, OVER, GONE, INSTEAD)):
-        for gone in _gone(text, OVER, GONE, INSTEAD):
-            if len(gone & old) >= HALF * len(gone) and not _would_lose(memory, gone, new):
+    if not any(gone(memory, *ENDING)):
+        for ended in gone(text, *ENDING):
+            if len(ended & old) >= HALF * len(ended) and not _would_lose(memory, ended, new):
                 return max(shared, HALF)
-        if any(gone <= old and len(gone) >= HALF * len(old) for gone in _gone(text, DONE)):
+        if any(ended <= old and len(ended) >= HALF * len(old) for ended in gone(text, DONE)):
             return max(shared, HALF)
-    if _puts_aside(text, memory):
+    if puts_aside(text, memory):
         return max(shared, MOST)
-    about = _about(text) & _about(memory)
+    same = about(text) & about(memory)
     if taken_back or takes_back(text):
         least = HALF
     elif CHANGED.search(text) and not ADDITION.search(text):
-        least = LITTLE if _names(text) & _names(memory) else HALF if about else MOST
+        least = LITTLE if names(text) & names(memory) else HALF if same else MOST
     else:
         return 0.0
-    if about and shared:
+    if same and shared:
         return max(shared, least)
     return shared if shared >= least and len(new & old) >= min(2, len(old)) else 0.0
 
 
-def _gone(text: str, *said_so: re.Pattern[str]) -> Iterator[set[str]]:
+def gone(text: str, *said_so: re.Pattern[str]) -> Iterator[set[str]]:
     """What is said to be over, in stems."""
     for found in (found for said in said_so for found in said.finditer(text)):
-        gone = {term for said in found.groupdict().values() if said for term in terms(said)} - CUES - LIGHT
-        if gone:
-            yield gone
+        over = {term for said in found.groupdict().values() if said for term in terms(said)} - CUES - LIGHT
+        if over:
+            yield over
 
 
-def _puts_aside(text: str, memory: str) -> bool:
+def puts_aside(text: str, memory: str) -> bool:
     """Whether "X, not Y" puts aside what the memory says, and more than Y is common to both: else "cats, not dogs" is no change."""
     known = set(words(memory))
     for found in NOT_THIS.finditer(text):
         aside = set(words(found["what"] or found["else"]))
         beside = set(terms(NOT_THIS.sub(" ", text))) - CUES
-        if aside and aside <= known and (beside & set(terms(memory)) or re.search(r"\bit(?:['’]s| is)\b", text)):
+        if (
+            aside
+            and aside <= known
+            and (beside & set(terms(memory)) or re.search(r"\bit(?:['’]s| is)\b", text))
+        ):
             return True
     return False
 
@@ -86,15 +92,15 @@ def _would_lose(memory: str, gone: set[str], new: set[str]) -> bool:
 
     Not if the sentence names it too: "I cancelled Netflix, kept Disney".
     """
-    named = _names(memory)
+    named = names(memory)
     return bool(named & gone) and bool(named - gone - new) and " and " in memory
 
 
-def _about(text: str) -> set[str]:
+def about(text: str) -> set[str]:
     return {term for match in POSSESSED.finditer(text) for term in terms(match[1])}
 
 
-def _names(text: str) -> set[str]:
+def names(text: str) -> set[str]:
     """The stems of capitalised words; the first of a sentence counts only where it cannot be anything else."""
     first = re.match(r"[A-ZÀ-Þ][\w-]+(?=['’]s\b| and [A-Z]| (?:works?|lives?|goes|has|is|was)\b)", text)
     found = [match[0] for match in NAME.finditer(text)] + ([first[0]] if first else [])

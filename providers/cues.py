@@ -7,10 +7,10 @@ import re
 from memfold.providers.vocabulary import wordset
 
 CORRECTED = re.compile(
-    r"\b(actually|correction|to correct|i meant|i mean|scratch that|my (?:mistake|bad)|typo|mistyped|misspoke|misspelt|misspelled"
-    r"|misheard|misread|misremembered|mixed (?:\w+ )*up|autocorrect(?:ed)?|change of plans?|from now on|(?:no|oh),? wait|wait,? (?:no|i)"
+    r"\b(actually|correction|to correct|i meant|scratch that|my (?:mistake|bad)|typo|mistyped|misspoke|misspelt|misspelled"
+    r"|misheard|misread|misremembered|mixed (?:\w+ )*up|autocorrect(?:ed)?|change of plans?|from now on|(?:no|oh|hang on),? wait|^wait,? (?:no|i)"
     r"|oops|whoops|turns? out|(?:got|had) (?:that|it|this) wrong|(?:that|it|this)(?:['’]s| is| was) (?:wrong|not right|incorrect)"
-    r"|should(?: ha|['’])ve said|make (?:that|it)|changed (?:my|our|her|his|their) minds?|on second thou?ght|let me correct|looked it up)\b"
+    r"|should(?: ha|['’])ve said|make (?:that|it) (?=\d)|changed (?:my|our|her|his|their) minds?|on second thou?ght|let me correct|looked it up)\b"
     r"|^not \w+,|,? not (?:the |a |an |my )?[\w'’-]+[.!]?$",
     re.IGNORECASE,
 )
@@ -23,7 +23,7 @@ CHANGED = re.compile(
 """Something has become something else."""
 OVER = re.compile(
     r"\b(?:no longer|stopped|stop|quit|quitting|gave up|given up|gave away|cancel+ed|sold|sell|selling|traded in|traded|broke up|broke"
-    r"|lost|finished|dropped|got rid of|deleted|uninstalled|unsubscribed|divorced|separated|left|retired from|done with"
+    r"|lost|losing|finished|dropped|got rid of|deleted|uninstalled|unsubscribed|divorced|separated|left|retired from|done with"
     r"|paid off|moved out of|ditched|resigned from|threw out|never again|(?:not|never|\w+n['’]t)(?=.{2,60}\b(?:any ?(?:more|longer)|either)\b)|ha(?:s|ve)(?:n['’]t| not)(?=.{2,60}\bsince\b))\b"
     r"(?P<what>[^,.;!?]*?)(?=[,.;!?]|\bany ?(?:more|longer)\b|\bsince\b|$)",
     re.IGNORECASE,
@@ -42,8 +42,10 @@ GONE = re.compile(
 )
 """Something is over; what, stands before it."""
 INSTEAD = re.compile(
-    r"\b(?:instead of|rather than|replaced|switched from) (?:my |our |the |a |an )?(?P<what>[^,.;!?]*)", re.IGNORECASE
+    r"\b(?:instead of|rather than|replaced|switched from) (?:my |our |the |a |an )?(?P<what>[^,.;!?]*)",
+    re.IGNORECASE,
 )
+ENDING = (OVER, GONE, INSTEAD)
 NOT_THIS = re.compile(
     r"\bnot (?:the |a |an |my |at |in |on |by )?(?P<what>[\w'’.-]+(?: [\w'’.-]+)?)(?=[,.!;)]|$| (?:and|but|as)\b)"
     r"|^no,? (?:the |a |an |my )?(?P<else>[\w'’.-]+)(?=,)",

@@ -99,7 +99,11 @@ def _sentences(document: Doc) -> Iterator[Span]:
     start = 0
     for sentence in document.sents:
         after = document[sentence.end] if sentence.end < len(document) else None
-        goes_on = after is not None and (after.text in {",", ";"} or after.lower_ in {"and", "or"}) and not after.is_title
+        goes_on = (
+            after is not None
+            and (after.text in {",", ";"} or after.lower_ in {"and", "or"})
+            and not after.is_title
+        )
         if not goes_on or sentence.text.rstrip()[-1:] in set(".!?…"):
             yield document[start : sentence.end]
             start = sentence.end

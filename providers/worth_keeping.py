@@ -80,7 +80,11 @@ def is_question(sentence: Span) -> bool:
 def _says_something(token: Token, called: Collection[str]) -> bool:
     if token.is_punct or token.is_space or token.pos_ == "INTJ" or not any(map(str.isalnum, token.text)):
         return False
-    if (token.is_stop and token.pos_ != "NOUN") or token.dep_ in {"intj", "vocative"} or _is_called(token, called):
+    if (
+        (token.is_stop and token.pos_ != "NOUN")
+        or token.dep_ in {"intj", "vocative"}
+        or _is_called(token, called)
+    ):
         return False
     plain = STRETCHED.sub(r"\1", token.lower_)
     if LAUGHTER.fullmatch(token.lower_) or LAUGHTER.fullmatch(plain):
