@@ -1,4 +1,4 @@
-"""Weights that tell which memory a sentence takes the place of, from the developed golden dialogues: `python benchmarks/replacing.py [--write]`.
+"""Weights that tell which memory a sentence replaces, from the developed golden dialogues: `python benchmarks/replacing.py [--write]`.
 
 Logistic regression over the signs of a fact beside a memory (providers/change_signs.py). A pair is a change where the dialogue expects
 an UPDATE of that memory by that fact. What is none: the other memories that the fact was shown, and the five nearest memories of

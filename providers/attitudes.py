@@ -11,8 +11,10 @@ from typing import NamedTuple
 from memfold.memory.wording import terms
 
 AGAINST = (
-    r"hates?|dislikes?|detests?|loathes?|(?:can['’]?t|cannot|can not) (?:stand|bear)|(?:do|does)(?:n['’]t| not) (?:really )?(?:like|enjoy|love)"
-    r"|(?:am|['’]m|is|['’]s) (?:not (?:into|a fan of|fond of)|(?:tired|sick) of)|(?:am|is)n['’]t (?:into|a fan of|fond of)|(?:went|gone) off"
+    r"hates?|dislikes?|detests?|loathes?|(?:can['’]?t|cannot|can not) (?:stand|bear)"
+    r"|(?:do|does)(?:n['’]t| not) (?:really )?(?:like|enjoy|love)"
+    r"|(?:am|['’]m|is|['’]s) (?:not (?:into|a fan of|fond of)|(?:tired|sick) of)|(?:am|is)n['’]t (?:into|a fan of|fond of)"
+    r"|(?:went|gone) off"
 )
 FOR = r"loves?|likes?|enjoys?|adores?|(?:am|['’]m|is|['’]s) (?:into|a (?:big )?fan of|fond of|crazy about)"
 ATTITUDE = re.compile(
@@ -25,7 +27,8 @@ JUDGED = re.compile(
     r"|(?P<for>great|fun|wonderful|amazing|fascinating|delicious))\b",
     re.IGNORECASE,
 )
-TIMES = {"now", "anymor", "ani", "more", "day", "nowaday", "all", "realli", "again"}
+TIMES = frozenset({"now", "anymor", "ani", "more", "day", "nowaday", "all", "realli", "again"})
+"""Stems behind the verb that say when or how much, not what."""
 
 
 class Attitude(NamedTuple):

@@ -18,7 +18,7 @@ ONE_AT_A_TIME = wordset(
 )
 """Another target replaces the first if the sentence speaks of a change; else both may be true (two jobs, two homes)."""
 CHANGE = re.compile(
-    r"\b(actually|now|nowadays|anymore|no longer|instead|correction|from now on|changed|switched|moved|relocated"
+    r"\b(actually|now|nowadays|these days|lately|anymore|no longer|instead|correction|from now on|changed|switched|moved|relocated"
     r"|stopped|joined|started|new job|rather)\b",
     re.IGNORECASE,
 )

@@ -8,23 +8,26 @@ from memfold.providers.vocabulary import wordset
 
 CORRECTED = re.compile(
     r"\b(actually|correction|to correct|i meant|scratch that|my (?:mistake|bad)|typo|mistyped|misspoke|misspelt|misspelled"
-    r"|misheard|misread|misremembered|mixed (?:\w+ )*up|autocorrect(?:ed)?|change of plans?|from now on|(?:no|oh|hang on),? wait|^wait,? (?:no|i)"
+    r"|misheard|misread|misremembered|mixed (?:\w+ ){0,3}up|autocorrect(?:ed)?|change of plans?|from now on"
+    r"|(?:no|oh|hang on),? wait|^wait,? (?:no|i)"
     r"|oops|whoops|turns? out|(?:got|had) (?:that|it|this) wrong|(?:that|it|this)(?:['’]s| is| was) (?:wrong|not right|incorrect)"
-    r"|should(?: ha|['’])ve said|make (?:that|it) (?=\d)|changed (?:my|our|her|his|their) minds?|on second thou?ght|let me correct|looked it up)\b"
-    r"|^not \w+,|,? not (?:the |a |an |my )?[\w'’-]+[.!]?$",
+    r"|should(?: ha|['’])ve said|make (?:that|it) (?=\d)|changed (?:my|our|her|his|their) minds?|on second thought"
+    r"|let me correct|looked it up)\b"
+    r"|^not \w+,|, not (?:the |a |an |my )?[\w'’-]+[.!]?$",
     re.IGNORECASE,
 )
 """The speaker takes something back."""
 CHANGED = re.compile(
-    r"\b(now|these days|nowadays|lately|switched|changed|moved|replaced|postponed|rescheduled|became|traded|instead|since (?:then|that|last)"
-    r"|by now|upgraded|promoted|grown|until further notice)\b",
+    r"\b(now|these days|nowadays|lately|switched|changed|moved|replaced|postponed|rescheduled|became|traded|instead"
+    r"|since (?:then|that|last)|by now|upgraded|promoted|grown|until further notice)\b",
     re.IGNORECASE,
 )
 """Something has become something else."""
 OVER = re.compile(
     r"\b(?:no longer|stopped|stop|quit|quitting|gave up|given up|gave away|cancel+ed|sold|sell|selling|traded in|traded|broke up|broke"
     r"|lost|losing|finished|dropped|got rid of|deleted|uninstalled|unsubscribed|divorced|separated|left|retired from|done with"
-    r"|paid off|moved out of|ditched|resigned from|threw out|never again|(?:not|never|\w+n['’]t)(?=.{2,60}\b(?:any ?(?:more|longer)|either)\b)|ha(?:s|ve)(?:n['’]t| not)(?=.{2,60}\bsince\b))\b"
+    r"|paid off|moved out of|ditched|resigned from|threw out|never again"
+    r"|(?:not|never|\w+n['’]t)(?=.{2,60}\b(?:any ?(?:more|longer)|either)\b)|ha(?:s|ve)(?:n['’]t| not)(?=.{2,60}\bsince\b))\b"
     r"(?P<what>[^,.;!?]*?)(?=[,.;!?]|\bany ?(?:more|longer)\b|\bsince\b|$)",
     re.IGNORECASE,
 )

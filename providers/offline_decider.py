@@ -10,7 +10,7 @@ from memfold.memory.facts import Candidate, Decision, Decisions, FoundFact, Simi
 from memfold.providers.attitudes import turned
 from memfold.providers.contradictions import contradicts, only_by_preference
 from memfold.providers.corrections import corrected
-from memfold.providers.repeats import repeats, repeats_parts
+from memfold.providers.repeats import repeats, repeats_parts, tells_the_same
 from memfold.providers.replacing import likely_replaced
 from memfold.providers.said_again import says_no_more
 
@@ -40,7 +40,8 @@ def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
         if repeats(candidate, similar):
             return Decision("NONE", number, fact.text, similar.memory_id)
     text, own = _without_speaker(fact.text, fact.speaker), list(_own(candidate))
-    again = next((one for one in own if says_no_more(text, one.text)), None) or repeats_parts(text, own)
+    said = (one for one in own if says_no_more(text, one.text) or tells_the_same(fact, text, one))
+    again = next(said, None) or repeats_parts(text, own)
     if again is not None:
         return Decision("NONE", number, fact.text, again.memory_id)
     left = [similar for similar in candidate.similar if similar.memory_id not in updated]

@@ -115,6 +115,7 @@ def _facts(document: Doc, line: _Line) -> Iterator[FoundFact]:
     from memfold.providers.relation_rules import relations_in
     from memfold.providers.worth_keeping import worth_keeping
 
+    taken_back = takes_back(line.text)
     for sentence in _sentences(document):
         relations = relations_in(sentence, line.speaker)
         if not relations and not worth_keeping(sentence, line.called):
@@ -130,5 +131,5 @@ def _facts(document: Doc, line: _Line) -> Iterator[FoundFact]:
             relations=relations,
             speaker=line.name,
             when=told[0].period.iso if told else "",
-            takes_back=takes_back(line.text),
+            takes_back=taken_back,
         )

@@ -47,7 +47,7 @@ def likely_replaced(fact: FoundFact, text: str, shown: Sequence[Similar]) -> Sim
         ((_odds(signs), bool(signs & SAYS_SO) and "addition" not in signs, each) for signs, each in judged),
         key=lambda one: -one[0],
     )
-    if not ranked or len(ranked) > 1 and ranked[0][0] - ranked[1][0] < APART:
+    if not ranked or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] < APART):
         return None
     best, says_so, memory = ranked[0]
     return memory if says_so and best > ENOUGH else None

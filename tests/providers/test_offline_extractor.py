@@ -138,3 +138,14 @@ def test_importing_loads_no_model() -> None:
 async def test_a_fact_without_relations_has_the_kind_of_its_words(text: str, kind: str) -> None:
     (fact,) = (await OfflineExtractor().extract(said(text))).facts
     assert (fact.kind, fact.relations) == (kind, [])
+
+
+async def test_what_cannot_stand_alone_is_not_cut_off() -> None:
+    said_as_one = "small correction, we land on the 10th, not the 9th."
+    assert [fact.text for fact in await kept(said_as_one)] == [said_as_one]
+
+
+async def test_that_something_was_wrong_is_known_of_all_that_the_message_says() -> None:
+    (fact,) = await kept("Typo! My cat is called Lulu")
+    assert (fact.text, fact.takes_back) == ("My cat is called Lulu", True)
+    assert not (await kept("My cat is called Lulu"))[0].takes_back
