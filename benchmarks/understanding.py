@@ -5,8 +5,8 @@
 Each dialogue goes through `decide`, step by step, one subject each. An expected fact counts as kept when a memory has at least
 60 % of its words; a decision as right when it is the expected one and about the expected memory; a relation when source, name
 and target are the same, names by their keys; one that the set allows and does not ask for counts neither way. An end is of a
-relation that held until the step. The rules were made with the developed half alone, so the half that was held out is what
-counts. `--json` prints the rows as JSON; `--show` what went wrong in the developed half, never what is held out.
+relation that held until the step. The rules were made with the developed dialogues alone, so those that were held out are
+what counts. `--json` prints the rows as JSON; `--show` what went wrong in the developed ones, never what is held out.
 """
 
 from __future__ import annotations
@@ -138,11 +138,11 @@ def _decided_right(fact: Expected, played: Played, placed: dict[str, str]) -> bo
 def main() -> None:
     show = "--show" in sys.argv[1:]
     everything = list(dialogues())
-    halves = {
+    parts = {
         "held out": [dialogue for dialogue in everything if dialogue.held_out],
         "developed with": [dialogue for dialogue in everything if not dialogue.held_out],
     }
-    scores = {f"{half}, {len(chosen)}": asyncio.run(score(chosen, show)) for half, chosen in halves.items()}
+    scores = {f"{part}, {len(chosen)}": asyncio.run(score(chosen, show)) for part, chosen in parts.items()}
     scores[f"all, {len(everything)}"] = sum(scores.values(), Score())
     rows = [
         found.row(measure, asked, part)

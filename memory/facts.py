@@ -42,6 +42,8 @@ class FoundFact(Struct, frozen=True):
     """The name of the message; empty where it has none, and "I" is the subject."""
     when: str = ""
     """ISO 8601 date, or start/end, of what it tells, made absolute from the time of the message; empty: not told."""
+    takes_back: bool = False
+    """The message says that something was wrong, perhaps in another sentence: "Typo! My cat is called Lulu"."""
 
 
 class Utterances(Struct, frozen=True):

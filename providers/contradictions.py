@@ -18,7 +18,7 @@ ONE_AT_A_TIME = wordset(
 )
 """Another target replaces the first if the sentence speaks of a change; else both may be true (two jobs, two homes)."""
 CHANGE = re.compile(
-    r"\b(actually|now|nowadays|anymore|no longer|instead|correction|from now on|changed|switched|moved|relocated"
+    r"\b(actually|now|nowadays|these days|lately|anymore|no longer|instead|correction|from now on|changed|switched|moved|relocated"
     r"|stopped|joined|started|new job|rather)\b",
     re.IGNORECASE,
 )
@@ -32,9 +32,9 @@ def contradicts(fact: FoundFact, similar: Similar) -> bool:
     """
     held = [relation for relation in similar.relations if not relation.ends]
     changed = bool(CHANGE.search(fact.text)) and not ADDITION.search(fact.text)
-    against = [any(_against(new, old, changed) for new in fact.relations) for old in held]
+    contrary = [any(against(new, old, changed) for new in fact.relations) for old in held]
     again = [any(_same(new, old) for new in fact.relations) for old in held]
-    return any(against) and all(map(operator.or_, against, again))
+    return any(contrary) and all(map(operator.or_, contrary, again))
 
 
 def _same(new: FoundRelation, old: FoundRelation) -> bool:
@@ -49,14 +49,15 @@ def _same(new: FoundRelation, old: FoundRelation) -> bool:
 def only_by_preference(fact: FoundFact, similar: Similar) -> bool:
     """True if nothing contradicts but another preference of the same sort, which may be meant for another memory."""
     return not any(
-        _against(new, old, changed=False)
+        against(new, old, changed=False)
         or (new.relationship == old.relationship and new.relationship in ONE_AT_A_TIME)
         for new in fact.relations
         for old in similar.relations
     )
 
 
-def _against(new: FoundRelation, old: FoundRelation, changed: bool) -> bool:
+def against(new: FoundRelation, old: FoundRelation, changed: bool) -> bool:
+    """Whether the two cannot both hold; `changed`: the sentence speaks of a change."""
     if new.source.casefold() != old.source.casefold():
         return changed and _took_over(new, old)
     same_target = new.target.casefold() == old.target.casefold()

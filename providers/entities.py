@@ -24,6 +24,11 @@ TYPE_OF_LABEL = {
 TITLES = frozenset({"dr", "mr", "mrs", "ms", "prof", "professor", "doctor"})
 ROLES = frozenset(KIN) | PROFESSIONS
 POINTING = frozenset({"this", "that", "these", "those", "such", "no", "same", "more", "another"})
+OF_PEOPLE = frozenset({"work", "live", "study", "love", "hate", "enjoy", "prefer", "speak", "drink", "eat"})
+"""What only people do: who does it is somebody, even if the tagger does not know the name."""
+MEASURES = frozenset(
+    {"bowl", "cup", "glass", "mug", "plate", "slice", "piece", "pair", "bottle", "pint", "splash", "bunch"}
+)
 INSIDE_A_NAME = frozenset({"compound", "amod", "nmod", "nummod", "punct", "poss", "case", "quantmod"})
 
 
@@ -61,7 +66,12 @@ def person(token: Token, first_person: str) -> Entity | None:
     kin = kin_name(token)
     if kin is not None:
         return Entity(name_of(kin), kin_type(token), kin_word(token).lemma_.lower())
-    if token.pos_ == "PROPN" and token.ent_type_ == "PERSON" and not _denied(token):
+    acts = token.dep_ == "nsubj" and token.head.lemma_.lower() in OF_PEOPLE
+    if (
+        token.pos_ == "PROPN"
+        and (token.ent_type_ == "PERSON" or (acts and not token.ent_type_))
+        and not _denied(token)
+    ):
         return Entity(name_of(token), "PERSON")
     return None
 
@@ -69,7 +79,8 @@ def person(token: Token, first_person: str) -> Entity | None:
 def kin_name(token: Token) -> Token | None:
     """The name in "my sister Maria", "our vet Dr. Lee", however the parser joined the two; None without a name or "my"."""
     if token.lemma_.lower() in ROLES and is_mine(token):
-        named = next((child for child in token.children if child.dep_ == "appos" and is_name(child)), None)
+        apposed = [child for child in token.children if child.dep_ == "appos"]
+        named = next((child for child in apposed if is_name(child) or _is_behind(child, token)), None)
         named = named or _misread_name(token)
         # In "I bought my accountant Excel" nobody is called Excel; whom one is related to has a name in any tongue.
         alien = (
@@ -80,6 +91,11 @@ def kin_name(token: Token) -> Token | None:
     if token.pos_ == "PROPN" and not dated and is_mine(token) and kin_word(token) != token:
         return token
     return None
+
+
+def _is_behind(name: Token, role: Token) -> bool:
+    """ "My cat Miso": what stands right behind with a capital is a name, though the tagger takes it for a plural."""
+    return name.i == role.i + 1 and name.text[:1].isupper() and name.ent_type_ not in {"DATE", "TIME"}
 
 
 def _misread_name(token: Token) -> Token | None:
@@ -118,6 +134,13 @@ def thing(token: Token, expected: str | None = None) -> Entity | None:
         return None
     if token.lemma_.lower() in TOO_VAGUE or token.ent_type_ in {"DATE", "TIME"} or _depends_on_context(token):
         return None
+    if token.lemma_.lower() in MEASURES:
+        of = next((child for child in token.children if child.lower_ == "of"), None)
+        measured = (
+            next((child for child in of.children if child.dep_ == "pobj"), None) if of is not None else None
+        )
+        if measured is not None:
+            return thing(measured, expected)
     return Entity(_noun_phrase(token), expected or _type_of_noun(token))
 
 

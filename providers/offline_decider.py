@@ -1,13 +1,18 @@
-"""ADD, UPDATE or NONE without a network, by rules over words and relations; when unsure, ADD."""
+"""ADD, UPDATE or NONE without a network, by rules over words and relations, then by weighed signs; when unsure, ADD."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
 
 from memfold.memory.facts import Candidate, Decision, Decisions, FoundFact, Similar
+from memfold.providers.attitudes import turned
 from memfold.providers.contradictions import contradicts, only_by_preference
 from memfold.providers.corrections import corrected
-from memfold.providers.repeats import repeats, repeats_parts
+from memfold.providers.repeats import repeats, repeats_parts, tells_the_same
+from memfold.providers.replacing import likely_replaced
+from memfold.providers.said_again import says_no_more
 
 
 class OfflineDecider:
@@ -30,19 +35,44 @@ class OfflineDecider:
 
 
 def _decide(number: int, candidate: Candidate, updated: set[str]) -> Decision:
-    text = candidate.fact.text
+    fact = candidate.fact
     for similar in candidate.similar:
         if repeats(candidate, similar):
-            return Decision("NONE", number, text, similar.memory_id)
-    again = repeats_parts(text, candidate.similar)
+            return Decision("NONE", number, fact.text, similar.memory_id)
+    text, own = _without_speaker(fact.text, fact.speaker), list(_own(candidate))
+    said = (one for one in own if says_no_more(text, one.text) or tells_the_same(fact, text, one))
+    again = next(said, None) or repeats_parts(text, own)
     if again is not None:
-        return Decision("NONE", number, text, again.memory_id)
+        return Decision("NONE", number, fact.text, again.memory_id)
     left = [similar for similar in candidate.similar if similar.memory_id not in updated]
-    open_to_it = [similar for similar in left if not _outlives(similar, candidate.fact)]
-    replaced = _replaced(candidate.fact, left) or corrected(text, open_to_it)
+    replaced = _replaced(fact, left) or _by_words(
+        fact, text, [similar for similar in own if similar.memory_id not in updated]
+    )
     if replaced is not None:
-        return Decision("UPDATE", number, text, replaced.memory_id)
-    return Decision("ADD", number, text)
+        return Decision("UPDATE", number, fact.text, replaced.memory_id)
+    return Decision("ADD", number, fact.text)
+
+
+def _by_words(fact: FoundFact, text: str, own: Sequence[Similar]) -> Similar | None:
+    """The memory of the same speaker whose place the sentence takes by its words; the surest way to tell comes first."""
+    contrary = [similar for similar in own if turned(text, similar.text)]
+    if len(contrary) == 1:
+        return contrary[0]
+    open_to_it = [similar for similar in own if not _outlives(similar, fact)]
+    return corrected(text, open_to_it, fact.takes_back) or likely_replaced(fact, text, open_to_it)
+
+
+def _own(candidate: Candidate) -> Iterator[Similar]:
+    """The memories that the same speaker told, without his name, which both have in common and which tells nothing."""
+    speaker = candidate.fact.speaker
+    for similar in candidate.similar:
+        text = _without_speaker(similar.text, speaker)
+        if not speaker or text != similar.text:
+            yield replace(similar, text=text)
+
+
+def _without_speaker(text: str, speaker: str) -> str:
+    return text.removeprefix(f"{speaker}: ") if speaker else text
 
 
 def _outlives(similar: Similar, fact: FoundFact) -> bool:

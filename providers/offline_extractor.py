@@ -18,7 +18,7 @@ from memfold.memory.facts import Extraction, FoundFact, Utterances
 from memfold.providers.fact_kinds import kind_of
 
 if TYPE_CHECKING:
-    from spacy.tokens import Doc
+    from spacy.tokens import Doc, Span
 
 
 ONLY_SAID = 0.5
@@ -94,12 +94,29 @@ def _extract(lines: list[_Line]) -> Extraction:
     return Extraction(facts=list(facts.values()))
 
 
+def _sentences(document: Doc) -> Iterator[Span]:
+    """As the parser cuts them, but for what cannot stand alone: ", we arrive on the 10th", "and I are divorced"."""
+    start = 0
+    for sentence in document.sents:
+        after = document[sentence.end] if sentence.end < len(document) else None
+        goes_on = (
+            after is not None
+            and (after.text in {",", ";"} or after.lower_ in {"and", "or"})
+            and not after.is_title
+        )
+        if not goes_on or sentence.text.rstrip()[-1:] in set(".!?…"):
+            yield document[start : sentence.end]
+            start = sentence.end
+
+
 def _facts(document: Doc, line: _Line) -> Iterator[FoundFact]:
+    from memfold.providers.corrections import takes_back
     from memfold.providers.dates import dates_in, with_dates
     from memfold.providers.relation_rules import relations_in
     from memfold.providers.worth_keeping import worth_keeping
 
-    for sentence in document.sents:
+    taken_back = takes_back(line.text)
+    for sentence in _sentences(document):
         relations = relations_in(sentence, line.speaker)
         if not relations and not worth_keeping(sentence, line.called):
             continue
@@ -114,4 +131,5 @@ def _facts(document: Doc, line: _Line) -> Iterator[FoundFact]:
             relations=relations,
             speaker=line.name,
             when=told[0].period.iso if told else "",
+            takes_back=taken_back,
         )

@@ -6,9 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from memfold.memory.facts import Candidate, FoundRelation, Similar
+from memfold.memory.facts import Candidate, FoundFact, FoundRelation, Similar
 from memfold.memory.texts import plain_words
 from memfold.memory.wording import terms
+from memfold.providers.said_again import LEAD
 from memfold.providers.small_talk import CHAT, PRAISE
 from memfold.providers.vocabulary import wordset
 
@@ -39,6 +40,17 @@ def repeats(candidate: Candidate, similar: Similar) -> bool:
         relations = _triples(candidate.fact.relations)
         return bool(relations) and relations == _triples(similar.relations)
     return _without(new, LIGHT) == _without(old, LIGHT) and LIGHT.issuperset(differing)
+
+
+def tells_the_same(fact: FoundFact, text: str, similar: Similar) -> bool:
+    """True for the same relations, told with one other word at most: "I'm employed by Ikea" and "I work at Ikea"."""
+    told = _triples(fact.relations)
+    if not told or told != _triples(similar.relations) or any(relation.ends for relation in fact.relations):
+        return False
+    named = {
+        term for relation in fact.relations for term in (*terms(relation.target), *terms(relation.source))
+    }
+    return all(len(set(terms(LEAD.sub("", one))) - named) <= 1 for one in (text, similar.text))
 
 
 def repeats_parts(text: str, similar: Sequence[Similar]) -> Similar | None:

@@ -8,7 +8,7 @@ from spacy.tokens import Token
 
 from memfold.memory.facts import FoundRelation
 from memfold.providers.clauses import LIKELY, Clause
-from memfold.providers.entities import Entity, is_name, kin_name, kin_type, name_of
+from memfold.providers.entities import Entity, is_name, kin_name, kin_type, name_of, with_conjuncts
 from memfold.providers.phrases import after, objects
 from memfold.providers.vocabulary import KIN
 
@@ -79,15 +79,17 @@ def has_kin(clause: Clause) -> Iterator[FoundRelation]:
         return
     for word in objects(clause.verb):
         relationship = KIN.get(word.lemma_.lower())
-        names = [child for child in word.children if child.dep_ == "appos" and is_name(child)]
+        apposed = (child for child in word.children if child.dep_ == "appos" and is_name(child))
+        names = [name for child in apposed for name in with_conjuncts(child)]
+        several = len(names) > 1
         for child in word.children:
             if child.lower_ in {"named", "called"}:
                 names += objects(child, "oprd", "dobj", "attr")
         for name in names:
             if relationship is not None:
-                yield from clause.relate(
-                    relationship, Entity(name_of(name), kin_type(word)), ends=clause.ended
-                )
+                # "Two cats, Miso and Tofu": the tagger makes one name of both.
+                called = name.text if several else name_of(name)
+                yield from clause.relate(relationship, Entity(called, kin_type(word)), ends=clause.ended)
 
 
 def _person(token: Token) -> Entity | None:
@@ -96,6 +98,10 @@ def _person(token: Token) -> Entity | None:
     if kin is not None:
         return Entity(name_of(kin), kin_type(token))
     titled = token.ent_type_ != "PERSON" and any(child.dep_ == "det" for child in token.children)
-    if token.pos_ != "PROPN" or token.ent_type_ in NOT_A_PERSON or titled:
+    # A name that the tagger does not know counts as a noun to it, but keeps its capital.
+    is_called = token.pos_ == "PROPN" or (
+        token.pos_ == "NOUN" and token.text.istitle() and token.i > token.sent.start
+    )
+    if not is_called or token.ent_type_ in NOT_A_PERSON or titled:
         return None
     return Entity(name_of(token), "PERSON")

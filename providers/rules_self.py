@@ -42,13 +42,25 @@ def profession(clause: Clause) -> Iterator[FoundRelation]:
     if clause.lemma == "be":
         words = [word for word in objects(clause.verb, "attr") if _is_profession(word)]
         for word in words:
-            for company in after(word, "at", "for"):
-                if is_name(company) and company.ent_type_ not in {"PERSON", "GPE", "DATE"}:
-                    yield from clause.relate("WORKS_AT", Entity(name_of(company), "COMPANY"))
+            yield from _employed(clause, word)
     elif clause.lemma == "work":
         words = [word for word in after(clause.verb, "as") if word.pos_ == "NOUN"]
+    elif clause.lemma in {"start", "begin"} and not clause.negated:
+        words = [word for word in after(clause.verb, "as") if _is_profession(word)]
+        for word in words:
+            yield from _employed(clause, word)
     for word in words:
-        yield from clause.relate("HAS_PROFESSION", Entity(_profession(word), "PROFESSION"))
+        if word.lemma_ != "student":
+            yield from clause.relate("HAS_PROFESSION", Entity(_profession(word), "PROFESSION"))
+
+
+def _employed(clause: Clause, word: Token) -> Iterator[FoundRelation]:
+    """Where: "a nurse at Mercy Hospital", "a driver for BVG"; a student is not employed."""
+    for preposition, others in (("at", {"PERSON", "DATE"}), ("for", {"PERSON", "GPE", "DATE"})):
+        for company in after(word, preposition):
+            if is_name(company) and company.ent_type_ not in others:
+                relationship = "STUDIES_AT" if word.lemma_ == "student" else "WORKS_AT"
+                yield from clause.relate(relationship, Entity(name_of(company), "COMPANY"))
 
 
 def diet(clause: Clause) -> Iterator[FoundRelation]:

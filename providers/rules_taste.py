@@ -14,6 +14,10 @@ from memfold.providers.entities import Entity, is_name, thing
 from memfold.providers.phrases import after, called, deed, objects, stands_alone
 from memfold.providers.vocabulary import HABIT, TASTE, wordset
 
+IDLE = re.compile(
+    r"\b(?:maybe|perhaps|some ?day|one day|who (?:would|can|could|does)|in another life)", re.IGNORECASE
+)
+"""What makes "I'd love to" a dream and no wish."""
 NOT_A_DEED = wordset(
     """
     be become do go get have make know ask see say tell hear talk understand try thank let
@@ -25,6 +29,8 @@ def taste(clause: Clause) -> Iterator[FoundRelation]:
     """ "I love sushi", "I don't like opera", "I'd like a bike", "I enjoy playing the piano"."""
     relationship = TASTE.get(clause.lemma)
     if relationship is None or not (clause.holds or clause.modal in {"would", "'d"}):
+        return
+    if clause.modal and IDLE.search(clause.verb.sent.text):
         return
     if clause.modal and relationship in LIKING - {"PREFERS"}:
         relationship = "WANTS"

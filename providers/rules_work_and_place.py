@@ -29,6 +29,11 @@ def works_at(clause: Clause) -> Iterator[FoundRelation]:
     ):
         for word in after(verb, "at", "with"):
             yield from clause.relate("WORKS_AT", _company(word, strict=False))
+    if clause.lemma == "employ" and clause.present:
+        for agent in verb.children:
+            for word in objects(agent, "pobj") if agent.dep_ == "agent" else ():
+                if is_name(word):
+                    yield from clause.relate("WORKS_AT", Entity(name_of(word), "COMPANY"))
     if clause.lemma == "join":
         for word in objects(verb):
             yield from clause.relate("WORKS_AT", _company(word, strict=True), LIKELY)

@@ -9,6 +9,7 @@ from spacy.tokens import Span, Token
 
 from memfold.providers.clauses import SUBJECT, TELLING, THINKING
 from memfold.providers.small_talk import CHAT, FEELING_FOR, PRAISE
+from memfold.providers.telling import tells
 from memfold.providers.vocabulary import wordset
 
 LAUGHTER = re.compile(
@@ -21,7 +22,8 @@ FACE = re.compile(
 )
 THANKS = frozenset({"thanks", "thank", "thx", "cheers", "ty"})
 STRETCHED = re.compile(r"(\w)\1{2,}")
-LEFT_OPEN = frozenset({"might", "may", "could", "would"})
+UNREAL = frozenset({"would", "'d", "’d"})
+LEFT_OPEN = frozenset({"might", "may", "could"})
 RUMOUR = wordset("supposedly apparently reportedly allegedly rumour rumor somewhere")
 ANYBODY = wordset("they people someone somebody everyone everybody critics experts folks")
 SUPPOSING = frozenset({"imagine", "suppose", "wish", "say"})
@@ -34,6 +36,11 @@ def worth_keeping(sentence: Span, called: Collection[str] = ()) -> bool:
 
     `called`: what the people in the conversation are called, in small letters; to be spoken to tells nothing.
     """
+    return may_be_worth_keeping(sentence, called) and (is_question(sentence) or tells(sentence, called))
+
+
+def may_be_worth_keeping(sentence: Span, called: Collection[str] = ()) -> bool:
+    """False for what is surely talk by its words or by its form; the signs of the sentence decide about the rest."""
     if not any(_says_something(token, called) for token in sentence):
         return False
     if is_left_open(sentence) or _is_aside(sentence):
@@ -52,14 +59,18 @@ def is_left_open(sentence: Span) -> bool:
     subjects = {child.lower_ for child in children if child.dep_ in SUBJECT}
     if lemma in SUPPOSING - {"say"} and (subjects <= {"i", "we"}):
         return True
+    if any(token.lower_ == "if" for token in sentence) and any(token.lower_ in UNREAL for token in sentence):
+        return True
     if lemma in {"say", "read", "hear", "claim", "tell"} and any(child.dep_ == "ccomp" for child in children):
-        heard = lemma in {"read", "hear"} and subjects <= {"i", "we"}
+        heard = (lemma in {"read", "hear"} and subjects <= {"i", "we"}) or lemma == "claim"
         return heard or bool(subjects & ANYBODY)
     if any(token.lower_ in RUMOUR for token in sentence):
         return True
     modal = next((child.lower_ for child in children if child.tag_ == "MD"), "")
-    polite = modal in {"would", "'d", "’d"} and lemma in {"like", "prefer", "rather"}
-    return modal in LEFT_OPEN | {"'d", "’d"} and not polite
+    polite = modal in UNREAL and lemma in {"like", "prefer", "rather"}
+    # "Injera is the best thing ever, I could eat it every day": what stands first is told as it is.
+    told = any(child.dep_ == "ccomp" and child.i < root.i for child in children)
+    return modal in LEFT_OPEN | UNREAL and not polite and not told
 
 
 def is_question(sentence: Span) -> bool:
@@ -69,12 +80,18 @@ def is_question(sentence: Span) -> bool:
 def _says_something(token: Token, called: Collection[str]) -> bool:
     if token.is_punct or token.is_space or token.pos_ == "INTJ" or not any(map(str.isalnum, token.text)):
         return False
-    if token.is_stop or token.dep_ in {"intj", "vocative"} or _is_called(token, called):
+    if (
+        (token.is_stop and token.pos_ != "NOUN")
+        or token.dep_ in {"intj", "vocative"}
+        or _is_called(token, called)
+    ):
         return False
     plain = STRETCHED.sub(r"\1", token.lower_)
     if LAUGHTER.fullmatch(token.lower_) or LAUGHTER.fullmatch(plain):
         return False
-    return not (token.vocab[plain].is_stop or {token.lower_, plain, token.lemma_.lower()} & (CHAT | PRAISE))
+    if token.vocab[plain].is_stop and token.pos_ != "NOUN":
+        return False
+    return not {token.lower_, plain, token.lemma_.lower()} & (CHAT | PRAISE)
 
 
 def _is_called(token: Token, called: Collection[str]) -> bool:

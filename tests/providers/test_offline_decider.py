@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memfold.memory.facts import FoundFact, FoundRelation, Similar
+from memfold.memory.facts import Candidate, FoundFact, FoundRelation, Similar
 from memfold.providers.offline_decider import OfflineDecider
 from memfold.providers.offline_extractor import OfflineExtractor
 from memfold.providers.repeats import repeats
@@ -121,3 +121,24 @@ async def test_an_ended_relation_of_a_memory_cannot_be_contradicted() -> None:
     (fact,) = await facts_of("I no longer work at Google")
     (decision,) = (await OfflineDecider().decide([candidate(fact, ended)])).decisions
     assert decision.op == "ADD"
+
+
+async def test_the_name_of_the_speaker_makes_no_two_sentences_alike() -> None:
+    told = Similar("m0", "Jon: I keep pigeons", 0.6)
+    fact = FoundFact("Jon: Now I bake bread", speaker="Jon")
+    (decision,) = (await OfflineDecider().decide([Candidate(fact, [told])])).decisions
+    assert decision.op == "ADD"
+
+
+async def test_what_another_speaker_told_of_himself_is_not_replaced() -> None:
+    fact = FoundFact("Jon: I no longer keep pigeons", speaker="Jon")
+    for text, op in (("Jon: I keep pigeons", "UPDATE"), ("Ada: I keep pigeons", "ADD")):
+        (decision,) = (await OfflineDecider().decide([Candidate(fact, [Similar("m0", text, 0.9)])])).decisions
+        assert decision.op == op
+
+
+async def test_a_correction_may_stand_in_two_sentences() -> None:
+    (old,) = await facts_of("My cat is called Luna and sleeps all day")
+    (new,) = await facts_of("Typo! My cat is called Lulu and sleeps all day")
+    (decision,) = (await OfflineDecider().decide([candidate(new, old)])).decisions
+    assert decision.op == "UPDATE"

@@ -28,11 +28,11 @@ def test_the_set_is_as_large_and_as_mixed_as_it_is_said_to_be() -> None:
     assert len({dialogue.topic for dialogue in ALL}) == 12
     assert len({dialogue.id for dialogue in ALL}) == len(ALL)
     assert sum(dialogue.sort != "plain" for dialogue in ALL) >= 150
-    held_out = Counter(dialogue.held_out for dialogue in ALL)
-    assert held_out[True] >= held_out[False] - 12, "the rules must not have seen more than half"
-    for sort, count in Counter(dialogue.sort for dialogue in ALL).items():
-        share = sum(dialogue.sort == sort and dialogue.held_out for dialogue in ALL) / count
-        assert 0.25 <= share <= 0.75, f"{sort} is not in both halves"
+    held_out = Counter(dialogue.sort for dialogue in ALL if dialogue.held_out)
+    developed = Counter(dialogue.sort for dialogue in ALL if not dialogue.held_out)
+    assert sum(held_out.values()) >= 100
+    assert held_out.keys() <= developed.keys()
+    assert held_out.total() - held_out["plain"] >= held_out.total() / 2
 
 
 @pytest.mark.parametrize("dialogue", ALL, ids=lambda dialogue: dialogue.id)
