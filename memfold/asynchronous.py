@@ -27,6 +27,7 @@ from memfold.memory.results import (
     relation_result,
     reranker_result,
     retried_result,
+    searched_result,
     written_result,
 )
 from memfold.memory.scopes import checked_id, checked_scope
@@ -165,9 +166,10 @@ class AsyncMemory:
 
         `filters` is Mem0's grammar (docs/recall.md); the ids may stand inside it, and lists of them. `score` lies between 0 and 1:
         what has nothing to do with the query stays below `threshold`, whatever else there is. `explain` adds `score_details`: what
-        each part of the ranking added. `as_of` (datetime, ISO 8601 text, Unix seconds): what would have been answered then, by when
-        the log learnt it; a moment still to come is refused. `top_k` is `limit` by its newer name. `rerank=False` leaves a re-ranker
-        out that is configured; with `explain` the result says in `reranker` what became of it.
+        each part of the ranking added, and `searched`: how many were ranked and how they were looked for. `as_of` (datetime, ISO 8601
+        text, Unix seconds): what would have been answered then, by when the log learnt it; a moment still to come is refused. `top_k`
+        is `limit` by its newer name. `rerank=False` leaves a re-ranker out that is configured; with `explain` the result says in
+        `reranker` what became of it.
         Raises InvalidInput, InvalidType, ViewUnreachable; ModelUnavailable only if the re-ranker is `strict`.
         """
         text = checked_text("query", query)
@@ -177,6 +179,7 @@ class AsyncMemory:
         found = await (await self._ready()).recalling_as_of(then).search(text, reach, wanted, least, rerank)
         results = [memory_result(hit.row, hit.score, hit.parts if explain else None) for hit in found.hits]
         second = reranker_result(found.reordered) if explain and found.reordered else {}
+        second |= searched_result(found.searched) if explain else {}
         return {"results": results, "relations": [*map(relation_result, found.relations)], **second}
 
     async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:

@@ -31,13 +31,12 @@ from memfold.memory.ranking import best, parts_of
 from memfold.memory.reach import Reach
 from memfold.memory.reranking import Reordered, Reranking
 from memfold.memory.weights import Weights
+from memfold.memory.wide import CANDIDATES, Asked, NearestOnly, Searched, WideIndex
 from memfold.memory.wording import words
 from memfold.memory.writing import checked_memory_id
 from memfold.schemas.records import Scope
 
 MAX_LIMIT = 10_000
-CANDIDATES = 2_000
-"""Of a scope that is too large to hold, so many nearest memories are ranked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +54,20 @@ class Found:
 
     hits: list[Recalled]
     relations: list[Relation]
+    searched: Searched
     reordered: Reordered | None = None
     """What the re-ranker said, if it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ranked:
-    """Hits by the ranking alone, the corpus that they are from, and which of it passes the filter."""
+    """Hits by the ranking alone, the corpus that they are from, which of it passes the filter, and how it was looked for."""
 
     hits: list[Recalled]
     corpus: Corpus
     inside: NDArray[np.bool_]
+    searched: Searched
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Recalling:
     embedder: Embedder
     weights: Weights = field(default_factory=Weights)
     reranking: Reranking | None = None
+    wide: WideIndex | None = None
+    """Of scopes that are too large to hold; None: `index` has to do."""
 
     async def get(self, memory_id: object) -> MemoryRow | None:
         rows = await self.index.find(self.tenant, [checked_memory_id(memory_id)])
@@ -105,7 +109,7 @@ class Recalling:
         reranking = self._second_look(rerank)
         within = self._within(reach)
         if within is None:
-            return Found([], [])
+            return Found([], [], Searched(0))
         most = limit if reranking is None else max(limit, reranking.top)
         ranked = await self._ranked_by_one_model(query, reach, most, threshold, within)
         hits, reordered = ranked.hits, None
@@ -114,8 +118,11 @@ class Recalling:
             reordered = await reranking.order(query, [hit.row.text for hit in best_first])
             hits = _put_in_order(best_first, reordered) + rest
         hits = hits[:limit]
+        if within.subjects is None and not ranked.held:
+            # Relations of a whole tenant are too many to look through: those of whom the memories found belong to.
+            within = Within(tuple(dict.fromkeys(hit.row.subject for hit in hits)))
         relations = await self._relations(query, hits, reach, within, ranked.corpus, ranked.inside, limit)
-        return Found(hits, relations, reordered)
+        return Found(hits, relations, ranked.searched, reordered)
 
     def _second_look(self, rerank: bool | None) -> Reranking | None:
         if rerank and self.reranking is None:
@@ -143,24 +150,26 @@ class Recalling:
         self, query: str, reach: Reach, limit: int, threshold: float, within: Within, embedder: Embedder
     ) -> _Ranked:
         corpus = await self.corpora.of(within)
+        held, searched = corpus is not None, Searched(0 if corpus is None else len(corpus))
         if corpus is None:
-            corpus = await self._candidates(query, reach, within, embedder)
+            corpus, searched = await self._candidates(query, reach, within, limit, embedder)
         question = Question.read(query, corpus, datetime.now(UTC).date())
         (vector,) = await embedder.embed([embedded(question.bare)])
         inside = _inside(reach, within, corpus)
         ranked = best(parts_of(question, vector, corpus), self.weights, inside, limit, threshold)
         hits = [Recalled(corpus.rows[one.place], one.score, one.parts) for one in ranked]
-        return _Ranked(hits, corpus, inside)
+        return _Ranked(hits, corpus, inside, searched, held)
 
-    async def _candidates(self, query: str, reach: Reach, within: Within, embedder: Embedder) -> Corpus:
-        """The part of a large scope that is ranked: the nearest in meaning, and what no model has embedded yet."""
+    async def _candidates(
+        self, query: str, reach: Reach, within: Within, limit: int, embedder: Embedder
+    ) -> tuple[Corpus, Searched]:
+        """The part of a large scope that is ranked: what is near in meaning, and what has its words."""
         (vector,) = await embedder.embed([embedded(query)])
-        where = (self.tenant, _only(within), reach.scope())
-        near = await self.index.search(*where, vector, CANDIDATES, reach.tree)
-        # Without a vector they are near to nothing; those that failed for good are few, and a retry gives them one.
-        waiting = All((reach.tree, Condition("pending", "eq", True)))
-        bare = [row for row in await self.index.current(*where, CANDIDATES, waiting) if not row.vector]
-        return corpus_of([*(hit.row for hit in near), *bare], {})
+        asked = Asked(query, vector, reach.tree)
+        where = self.tenant, _only(within), reach.scope()
+        wide = self.wide or NearestOnly(self.index)
+        found = await wide.candidates(*where, asked, max(CANDIDATES, limit))
+        return corpus_of(found.rows, {}), Searched(len(found.rows), found.meaning, found.words)
 
     async def _relations(
         self,
@@ -186,9 +195,10 @@ class Recalling:
         self, reach: Reach, within: Within, relationship: str | None, about: About | None
     ) -> list[Relation]:
         """Oldest first. Each subject, agent and run is asked for by itself: a whole tenant's would fill the limit before the filter."""
+        everybody: tuple[str | None, ...] = (None,)
         found = [
             relation
-            for subject in within.subjects or (None,)
+            for subject in (everybody if within.subjects is None else within.subjects)
             for agent in reach.agents or (None,)
             for run in reach.runs or (None,)
             for relation in await self.graph.relations(

@@ -10,6 +10,7 @@ from typing import Any
 
 from memfold.memory.ports import Around, MemoryRow, Receipt, Relation
 from memfold.memory.reranking import Reordered
+from memfold.memory.wide import Searched
 from memfold.schemas.records import MemoriesDecided, Operation, RelationChange
 
 Result = dict[str, Any]
@@ -157,6 +158,12 @@ def memory_result(
     if parts is not None:
         result["score_details"] = {name: round(part, 6) for name, part in parts.items()}
     return result
+
+
+def searched_result(searched: Searched) -> Result:
+    """{searched: {ranked, meaning, words}}: how much of the scope was scored, and how it was looked for."""
+    told = {"ranked": searched.ranked, "meaning": searched.meaning, "words": searched.words}
+    return {"searched": told}
 
 
 _SCOPE = ("user_id", "agent_id", "run_id", "actor_id")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from memfold.memory.errors import InvalidInput, ShardLocked
 from memfold.projections.base import Position
+from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.projections.vector_digest import digest
 from memfold.projections.vector_fold import Touched, fold, touched
 from memfold.projections.vector_table import VectorTable
@@ -17,17 +18,20 @@ from memfold.schemas.records import Event
 class VectorShard:
     """The shard in the folder `path`, open for writing; made when it is not there. See `Shard` for what it promises.
 
-    Vectors have `dimensions` float16 values. Raises ShardLocked, ShardDamaged, ShardRefused (space, rights), and InvalidInput
+    Vectors have `dimensions` float16 values. From `index_above` memories on it has indices for searches across subjects (None: never).
+    Raises ShardLocked, ShardDamaged, ShardRefused (space, rights), and InvalidInput
     when the shard was built with other dimensions.
     """
 
-    def __init__(self, path: Path, partition: int, dimensions: int) -> None:
+    def __init__(
+        self, path: Path, partition: int, dimensions: int, index_above: int | None = INDEX_ABOVE
+    ) -> None:
         self._path, self._partition = path, partition
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = path.with_name(path.name + ".lock").open("a")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._table = VectorTable(path, dimensions)
+            self._table = VectorTable(path, dimensions, index_above)
             # Hashes only: a false hit costs a look into the table, a missing one would cost history.
             self._known = {hash(memory_id) for memory_id in self._table.memory_ids()}
         except BlockingIOError as taken:

@@ -7,7 +7,7 @@ import copy
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -46,7 +46,7 @@ FIELDS += [
     "ordinal",
 ]
 _relations = msgspec.json.Decoder(list[RelationChange])
-Query = Callable[[AsyncTable], Awaitable[pa.Table | None]]
+Answer = TypeVar("Answer")
 
 
 class LanceMemoryIndex:
@@ -80,12 +80,9 @@ class LanceMemoryIndex:
 
         `vector`: shape (dimensions,). Raises InvalidInput for NaN, infinity or a zero vector, which have no direction.
         """
-        if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
-            raise InvalidInput(
-                f"a vector of shape {vector.shape} that is not one finite, non-zero row cannot be searched for"
-            )
+        checked_vector(vector)
         conditions, rest = compiled(only or All())
-        condition = every(self._inside(tenant, subject, scope), *conditions)
+        condition = every(self.condition(tenant, subject, scope), *conditions)
 
         async def nearest(table: AsyncTable) -> pa.Table:
             query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
@@ -97,7 +94,7 @@ class LanceMemoryIndex:
 
         hits = [
             Hit(row, 1 - distance)
-            for found in await self._of(tenant, subject, nearest)
+            for found in await self.ask_all(tenant, subject, nearest)
             for row, distance in zip(memory_rows(found), found["_distance"].to_pylist(), strict=True)
             if rest is None or matches(rest, row)
         ]
@@ -113,7 +110,7 @@ class LanceMemoryIndex:
     ) -> list[MemoryRow]:
         """Current rows inside the scope that pass `only`, with their vectors, oldest first (`created_at`, then `memory_id`)."""
         conditions, rest = compiled(only or All())
-        condition = every(self._inside(tenant, subject, scope), *conditions)
+        condition = every(self.condition(tenant, subject, scope), *conditions)
 
         async def oldest(table: AsyncTable) -> pa.Table:
             query = table.query().where(condition).select([*FIELDS, "vector"])
@@ -121,7 +118,7 @@ class LanceMemoryIndex:
                 query = query.order_by(_OLDEST_FIRST).limit(limit)
             return await query.to_arrow()
 
-        rows = [row for found in await self._of(tenant, subject, oldest) for row in memory_rows(found)]
+        rows = [row for found in await self.ask_all(tenant, subject, oldest) for row in memory_rows(found)]
         rows = [row for row in rows if rest is None or matches(rest, row)]
         return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
 
@@ -137,7 +134,9 @@ class LanceMemoryIndex:
             return await table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
 
         rows = {
-            row.memory_id: row for found in await self._of(tenant, None, asked) for row in memory_rows(found)
+            row.memory_id: row
+            for found in await self.ask_all(tenant, None, asked)
+            for row in memory_rows(found)
         }
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
 
@@ -148,7 +147,7 @@ class LanceMemoryIndex:
         async def waiting(table: AsyncTable) -> pa.Table:
             return await table.query().where(condition).select(["subject"]).to_arrow()
 
-        found = await self._of(tenant, None, waiting)
+        found = await self.ask_all(tenant, None, waiting)
         return dict(Counter(subject for table in found for subject in table["subject"].to_pylist()))
 
     async def position(self, partition: int) -> int:
@@ -167,17 +166,28 @@ class LanceMemoryIndex:
     async def close(self) -> None:
         self.tables.close()
 
-    def _inside(self, tenant: str, subject: str | None, scope: Scope) -> str:
+    def condition(self, tenant: str, subject: str | None, scope: Scope) -> str:
+        """What a row inside the scope meets that stood at the index's moment."""
         of_subject = [] if subject is None else [equal("subject", subject)]
         return every(*of_subject, equal("tenant", tenant), *inside(scope), self._standing)
 
-    async def _of(self, tenant: str, subject: str | None, query: Query) -> list[pa.Table]:
+    async def ask_all(
+        self, tenant: str, subject: str | None, query: Callable[[AsyncTable], Awaitable[Answer | None]]
+    ) -> list[Answer]:
         """What a query finds in the subject's partition, or in all of them."""
         some = range(self._partitions)
         if subject is not None:
             some = range(home := partition_of(tenant, subject, self._partitions), home + 1)
         found = await asyncio.gather(*(self.tables.ask(partition, query, None) for partition in some))
-        return [table for table in found if table is not None]
+        return [answer for answer in found if answer is not None]
+
+
+def checked_vector(vector: Vectors) -> None:
+    """Raises InvalidInput for what has no direction."""
+    if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
+        raise InvalidInput(
+            f"a vector of shape {vector.shape} that is not one finite, non-zero row cannot be searched for"
+        )
 
 
 def memory_rows(found: pa.Table) -> list[MemoryRow]:

@@ -20,6 +20,7 @@ from lancedb.index import BTree
 
 from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
 from memfold.projections.base import Position
+from memfold.projections.vector_ann import INDEX_ABOVE, WideIndices
 from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_filter import CURRENT, equal, every, one_of
 from memfold.projections.vector_fold import Touched
@@ -38,8 +39,8 @@ _ONE_OF_TWO = "stop one of the two workers, then `memfold replay verify`"
 class VectorTable:
     """For one writer, one thread at a time. Raises ShardDamaged, ShardRefused; InvalidInput for other dimensions."""
 
-    def __init__(self, path: Path, dimensions: int) -> None:
-        self.path, self.dimensions = path, dimensions
+    def __init__(self, path: Path, dimensions: int, index_above: int | None = INDEX_ABOVE) -> None:
+        self.path, self.dimensions, self._wide = path, dimensions, WideIndices(index_above)
         with lance_errors(path):
             session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
             self._database = lancedb.connect(path, session=session)
@@ -100,22 +101,28 @@ class VectorTable:
         self._upkeep.written(len(rows))
 
     def keep_up(self) -> None:
-        """Upkeep, when it is due."""
+        """Upkeep, when it is due. While rows pour in, as in a rebuild, indices across subjects wait until `settle`."""
         if self._upkeep.due():
-            self._keep_up()
+            self._keep_up(with_indices=not self._upkeep.pouring())
 
     def settle(self) -> None:
         """Upkeep, when it is worth its while: before the shard is left alone. Not after an error, which it would only repeat."""
-        if self._sound and self._upkeep.worthwhile():
-            self._keep_up()
+        if self._sound and (self._upkeep.worthwhile() or self._missing()):
+            self._keep_up(with_indices=True)
 
-    def _keep_up(self) -> None:
+    def _missing(self) -> bool:
+        with lance_errors(self.path):
+            return bool(self._wide.missing(self._table))
+
+    def _keep_up(self, with_indices: bool) -> None:
         self._sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             try:
                 self._upkeep.run(self._table)
                 self._table.delete(every(IS_POSITION, f"evt_offset < {self.position.offset}"))
+                if with_indices:
+                    self._wide.keep(self._table)
             finally:
                 # Upkeep that fails half way has made versions too, and they are this writer's.
                 self._version = self._table.version

@@ -40,9 +40,11 @@ class Upkeep:
 
     def due(self) -> bool:
         idle = time.monotonic() - self.ended
-        return self.rows >= max(ROWS, self.rows_then) or (
-            self.commits >= COMMITS and idle >= SHARE * self.took
-        )
+        return self.pouring() or (self.commits >= COMMITS and idle >= SHARE * self.took)
+
+    def pouring(self) -> bool:
+        """Whether so much came that the table is put in order for it alone; more will follow."""
+        return self.rows >= max(ROWS, self.rows_then)
 
     def worthwhile(self) -> bool:
         """Whether there is enough to do that a shard should not be left like this."""

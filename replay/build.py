@@ -39,6 +39,8 @@ class Origin:
     embedding: Embedding
     connection: Connection | None = None
     """None: read the archive."""
+    index_above: int | None = None
+    """Memories from which on a vector shard gets its indices for searches across subjects, at the end; None: never."""
 
     def source(self) -> Source:
         if self.connection is None:
@@ -68,10 +70,12 @@ class BuiltShard:
     seconds: float
 
 
-def open_shard(projection: str, path: Path, partition: int, embedding: Embedding) -> Shard:
+def open_shard(
+    projection: str, path: Path, partition: int, embedding: Embedding, index_above: int | None = None
+) -> Shard:
     """The shard at `path`, made when it is not there. Raises InvalidInput, ShardLocked, ShardDamaged."""
     if projection == "vector":
-        shard = VectorShard(path, partition, embedding.dimensions)
+        shard = VectorShard(path, partition, embedding.dimensions, index_above)
         return ReembeddedShard(shard, embedding, generation=path.parent.name)
     if projection == "graph":
         return GraphShard(path, partition)
@@ -82,7 +86,7 @@ def build_shard(task: ShardTask, origin: Origin) -> BuiltShard:
     """Fold the log into one shard up to `task.end`. Raises LogTruncated, ShardDamaged, WrongKey."""
     started = time.perf_counter()
     keys = KeyStore(origin.home / "keys.db", origin.kek)
-    shard = open_shard(task.projection, task.path, task.partition, origin.embedding)
+    shard = open_shard(task.projection, task.path, task.partition, origin.embedding, origin.index_above)
     try:
         position = shard.position()
         for records in origin.source().read(task.partition, task.start, task.end):

@@ -19,6 +19,7 @@ from memfold.memory.recalling import Recalling
 from memfold.memory.reranking import Reranking
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
+from memfold.projections.vector_wide import LanceWideIndex
 from memfold.serve.embedded import EmbeddedStack, running_stack
 from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
@@ -77,6 +78,7 @@ class Caller:
                 embedder,
                 settings.weights,
                 _reranking(settings, opening),
+                LanceWideIndex(parts.index),
             )
             return cls(
                 Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),

@@ -155,6 +155,8 @@ def search(
     print_relations(found["relations"])
     if (second := found.get("reranker")) and second["failed"]:
         console.print(f"not re-ranked: {second['failed']}", style="yellow", highlight=False, markup=False)
+    if explain:
+        print("{ranked} memories ranked; meaning: {meaning}, words: {words}".format(**found["searched"]))
 
 
 def _explained(result: Mapping[str, Any]) -> str:

@@ -28,6 +28,7 @@ from memfold.projections.graph_index import OxigraphRelations
 from memfold.projections.vector import VectorShard
 from memfold.projections.vector_feed import LanceMemoryFeed
 from memfold.projections.vector_index import LanceMemoryIndex
+from memfold.projections.vector_wide import LanceWideIndex
 from memfold.providers.offline_decider import OfflineDecider
 from memfold.providers.offline_extractor import OfflineExtractor
 from memfold.schemas.records import AddRequested, Envelope, Event, Scope
@@ -67,6 +68,7 @@ class Room:
             _Subjects(),
             embedder,
             weights,
+            wide=LanceWideIndex(self.index),
         )
 
     async def add(self, whose: str, memories: Sequence[Remembered]) -> None:

@@ -11,6 +11,7 @@ from memfold.memory.recalling import Recalling
 from memfold.projections.vector_feed import LanceMemoryFeed
 from memfold.projections.vector_index import LanceMemoryIndex
 from memfold.projections.vector_past import LanceMemoryPast
+from memfold.projections.vector_wide import LanceWideIndex
 from memfold.serve.view_past import RelationsAsOf
 
 MOMENTS = 8
@@ -32,9 +33,11 @@ class Past:
         if moment is None:
             return self.now
         if moment not in self._kept:
+            then = self.index.at(moment)
             self._kept[moment] = replace(
                 self.now,
-                index=self.index.at(moment),
+                index=then,
+                wide=LanceWideIndex(then),
                 corpora=Corpora(self.now.tenant, LanceMemoryPast(self.feed, moment), kept=KEPT),
                 graph=RelationsAsOf(self.now.graph, moment),
             )

@@ -90,7 +90,8 @@ def origin_of(settings: Settings, source: str, models: ModelSettings | None = No
         partitions = parts.partitions
         asyncio.run(parts.close())
     embedding = _embedding(settings, models)
-    return partitions, Origin(settings.folder, settings.key_encrypting_key(), embedding, connection)
+    kek = settings.key_encrypting_key()
+    return partitions, Origin(settings.folder, kek, embedding, connection, settings.index_above)
 
 
 def _embedding(settings: Settings, models: ModelSettings | None = None) -> Embedding:

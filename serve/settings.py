@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.memory.errors import InvalidInput
 from memfold.memory.weights import Weights
+from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.streams.connection import Connection
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     signed_receipts: bool = Field(
         default=False,
         description="Sign the receipt of every write with the log's key: evidence before it is sealed.",
+    )
+    index_above: int = Field(
+        default=INDEX_ABOVE,
+        ge=1,
+        description="Memories in a partition from which on the worker keeps indices for searches across subjects.",
     )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)

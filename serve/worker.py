@@ -135,7 +135,8 @@ class Worker:
             if role == "vector"
             else settings.models
         )
-        shard = open_shard(role, path, partition, Embedding(models, settings.embeddings))
+        embedding = Embedding(models, settings.embeddings)
+        shard = open_shard(role, path, partition, embedding, settings.index_above)
         if isinstance(shard, GraphShard):
             self._graphs[partition] = shard
         else:

@@ -143,7 +143,8 @@ async def test_get_all_filters_as_search_does(home: Home) -> None:
         assert first == rows[:1]
 
 
-async def test_a_scope_too_large_to_hold_gives_the_same_answers(home: Home) -> None:
+@pytest.mark.parametrize("indexed", [False, True])
+async def test_a_scope_too_large_to_hold_gives_the_same_answers(home: Home, indexed: bool) -> None:
     feed = LanceMemoryFeed(home.index.tables, 1)
     held = home.recalling
     large = Recalling(
@@ -154,6 +155,7 @@ async def test_a_scope_too_large_to_hold_gives_the_same_answers(home: Home) -> N
         held.subjects,
         held.embedder,
         held.weights,
+        wide=held.wide if indexed else None,
     )
     for filters in (
         None,
@@ -168,6 +170,9 @@ async def test_a_scope_too_large_to_hold_gives_the_same_answers(home: Home) -> N
         )
         assert {hit.row.memory_id for hit in one.hits} == {hit.row.memory_id for hit in other.hits}
         assert one.hits[0].row == other.hits[0].row
+        assert one.searched.words == "exact"
+        assert (other.searched.meaning, other.searched.words) == ("exact", "candidates")
+        assert one.relations == other.relations
 
 
 async def test_what_was_written_is_found_at_once(home: Home) -> None:
