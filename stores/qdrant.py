@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from pydantic import SecretStr, model_validator
+from pydantic import Field, model_validator
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
@@ -15,17 +15,17 @@ from memfold.stores.conditions import FILTERED
 from memfold.stores.errors import store_errors
 from memfold.stores.payload import payload_of, row_of, values_of
 from memfold.stores.port import Asked, Found, Test
-from memfold.stores.settings import StoreSettings, check_there
+from memfold.stores.settings import Folder, StoreSettings, check_there
 
 _NUMBERS = ("version", "created_at", "updated_at", "valid_from", "valid_to")
 
 
 class QdrantSettings(StoreSettings):
-    path: str | None = None
+    path: Folder | None = None
     url: str | None = None
     host: str | None = None
     port: int = 6333
-    api_key: SecretStr | None = None
+    api_key: str | None = Field(default=None, repr=False)
     on_disk: bool = False
     """Vectors stay on the server's disk instead of in its memory."""
 
@@ -104,8 +104,8 @@ class QdrantStore:
 
 def _client(settings: QdrantSettings) -> QdrantClient:
     if settings.path is not None:
-        return QdrantClient(path=settings.path, force_disable_check_same_thread=True)
-    key = settings.api_key.get_secret_value() if settings.api_key else None
+        return QdrantClient(path=str(settings.path), force_disable_check_same_thread=True)
+    key = settings.api_key
     if settings.url is not None:
         return QdrantClient(url=settings.url, api_key=key, check_compatibility=False)
     return QdrantClient(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from memfold.memory.errors import InvalidInput, ShardDamaged
+
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""Absolute: the process that keeps a mirror runs elsewhere than the one that declared it."""
 
 
 class StoreSettings(BaseModel):

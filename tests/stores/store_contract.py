@@ -7,8 +7,9 @@ class TestQdrant(StoreContract):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from operator import eq, ge, gt, le, lt
 from pathlib import Path
 from random import Random
 from threading import Lock
@@ -25,7 +26,7 @@ from memfold.projections.vector_rows import Row
 from memfold.schemas.records import Scope
 from memfold.stores.conditions import inside, standing
 from memfold.stores.mirror_shard import MirrorShard
-from memfold.stores.payload import values_of
+from memfold.stores.payload import FOREVER, values_of
 from memfold.stores.port import Asked, Found, Test, VectorStore
 from tests.projections.shard_contract import feed
 from tests.strategies import DIMENSIONS, OWNERS, history
@@ -40,20 +41,14 @@ def expected(tests: tuple[Test, ...], rows: list[Row] = ROWS) -> list[Row]:
     return [row for row in rows if all(_passes(test, row) for test in tests)]
 
 
+_MEANS = {"eq": eq, "in": lambda value, wanted: value in wanted, "gt": gt, "gte": ge, "lt": lt, "lte": le}
+
+
 def _passes(test: Test, row: Row) -> bool:
     value = getattr(row, test.field)
     if test.field == "valid_to" and value is None:
-        value = 2**53 - 1
-    if value is None:
-        return False
-    return {
-        "eq": lambda: value == test.value,
-        "in": lambda: value in test.value,
-        "gt": lambda: value > test.value,
-        "gte": lambda: value >= test.value,
-        "lt": lambda: value < test.value,
-        "lte": lambda: value <= test.value,
-    }[test.operator]()
+        value = FOREVER
+    return value is not None and bool(_MEANS[test.operator](value, test.value))
 
 
 def cosine(row: Row) -> float:
@@ -218,7 +213,7 @@ class Dying:
         self.held, self.search, self.drop, self.close = store.held, store.search, store.drop, store.close
         self._store = store
 
-    def put(self, rows: list[Row]) -> None:
+    def put(self, rows: Sequence[Row]) -> None:
         self._store.put(rows[: len(rows) // 2])
         raise Killed
 
