@@ -1,0 +1,20 @@
+"""What the contract suite runs each adapter against. The generated docs/stores.md says so; a test holds it to the classes there are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Run(NamedTuple):
+    """One way to reach a store: what it was run against, "" for what it was not; and whether that is the real store."""
+
+    mode: str
+    against: str
+
+
+RUN: dict[str, list[Run]] = {
+    "qdrant": [
+        Run("`path`", "qdrant-client's own local mode, in a folder"),
+        Run("`url`, `host`", ""),
+    ],
+}
