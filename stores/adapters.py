@@ -25,6 +25,10 @@ class Adapter(NamedTuple):
 
 ADAPTERS: Mapping[str, Adapter] = {
     "qdrant": Adapter("qdrant", "QdrantSettings", "QdrantStore", "qdrant_client"),
+    "chroma": Adapter("chroma", "ChromaSettings", "ChromaStore", "chromadb"),
+    "faiss": Adapter("faiss", "FaissSettings", "FaissStore", "faiss"),
+    "pgvector": Adapter("pgvector", "PgvectorSettings", "PgvectorStore", "psycopg"),
+    "langchain": Adapter("langchain", "LangChainSettings", "LangChainStore", "langchain_core"),
 }
 
 

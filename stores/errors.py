@@ -29,10 +29,13 @@ def store_errors(
         yield
     except MemfoldError:
         raise
-    except unreachable as failure:
-        raise StoreUnavailable(
-            f"{where} does not answer ({type(failure).__name__}: {failure}); start it or correct its address. "
-            "The mirror goes on from its position"
-        ) from failure
-    except refused as failure:
-        raise StoreRefused(f"{where} refused: {type(failure).__name__}: {failure}") from failure
+    except (*unreachable, *refused) as failure:
+        why = f"{type(failure).__name__}: {failure}"
+        # Some clients tell a refused connection as a ValueError that is raised because of it.
+        if isinstance(failure, unreachable) or isinstance(
+            failure.__cause__ or failure.__context__, unreachable
+        ):
+            raise StoreUnavailable(
+                f"{where} does not answer ({why}); start it or correct its address. The mirror goes on from its position"
+            ) from failure
+        raise StoreRefused(f"{where} refused: {why}") from failure

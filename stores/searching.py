@@ -55,7 +55,7 @@ def nearest(store: VectorStore, turn: Lock, asked: NearestAsked) -> list[Hit]:
         passing = _those(rest)
         hits = [Hit(row, one.score) for one in found if passing(row := memory_row(one.row))]
         if len(hits) >= asked.limit or len(found) < wanted:
-            return sorted(hits, key=lambda hit: (-hit.score, hit.row.memory_id))[: asked.limit]
+            return hits[: asked.limit]
         wanted *= _MORE
 
 

@@ -17,4 +17,16 @@ RUN: dict[str, list[Run]] = {
         Run("`path`", "qdrant-client's own local mode, in a folder"),
         Run("`url`, `host`", ""),
     ],
+    "chroma": [Run("`path`", "Chroma itself, in a folder"), Run("`host`", "")],
+    "faiss": [Run("`path`", "FAISS itself, in a folder")],
+    "pgvector": [
+        Run(
+            "any setting",
+            "a real PostgreSQL with pgvector, from the wheel pgserver (16) or the system's packages",
+        )
+    ],
+    "langchain": [
+        Run("`store`: LangChain's InMemoryVectorStore", "itself, with LangChain's fake embeddings"),
+        Run("`store`: any other", ""),
+    ],
 }
