@@ -28,6 +28,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "chroma": Adapter("chroma", "ChromaSettings", "ChromaStore", "chromadb"),
     "faiss": Adapter("faiss", "FaissSettings", "FaissStore", "faiss"),
     "pgvector": Adapter("pgvector", "PgvectorSettings", "PgvectorStore", "psycopg"),
+    "pinecone": Adapter("pinecone", "PineconeSettings", "PineconeStore", "pinecone"),
     "langchain": Adapter("langchain", "LangChainSettings", "LangChainStore", "langchain_core"),
 }
 

@@ -25,6 +25,12 @@ RUN: dict[str, list[Run]] = {
             "a real PostgreSQL with pgvector, from the wheel pgserver (16) or the system's packages",
         )
     ],
+    "pinecone": [
+        Run("`api_key`", ""),
+        Run(
+            "`host`", "an emulated Pinecone: a local server that does and refuses what its documentation says"
+        ),
+    ],
     "langchain": [
         Run("`store`: LangChain's InMemoryVectorStore", "itself, with LangChain's fake embeddings"),
         Run("`store`: any other", ""),
