@@ -279,7 +279,9 @@ memfold projection remove q                                    # drops the colle
   Everything else of a filter is asked in Python of more rows than wanted, until enough pass or there are no more.
 - **What it is not**: `memfold search` and `Memory.search` rank by LanceDB and what they hold in memory, not by a mirror. A
   mirror lags behind the log by the time that its store takes; no write waits for it. It holds what people said in the clear, as
-  every projection does.
+  every projection does. `vector_store` of a Mem0 configuration changes nothing of that, and says so in its warning.
+- **Weaviate** has no adapter: its client has no mode inside a process, and nothing was there to run one against. LangChain's
+  store for it goes through `langchain`, not run here.
 """
 
 

@@ -9,7 +9,7 @@ import chromadb
 import httpx
 from chromadb.config import Settings
 from chromadb.errors import ChromaError
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from memfold.projections.vector_rows import Row
 from memfold.stores.errors import store_errors
@@ -23,8 +23,10 @@ _TEXT = "text"
 
 
 class ChromaSettings(StoreSettings):
-    path: Folder | None = None
-    host: str | None = None
+    path: Folder | None = Field(
+        default=None, description="A folder, instead of a server; one process opens it."
+    )
+    host: str | None = Field(default=None, description="Of a server.")
     port: int = 8000
     ssl: bool = False
 

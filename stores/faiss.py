@@ -13,6 +13,7 @@ from typing import Any
 import faiss
 import msgspec
 import numpy as np
+from pydantic import Field
 
 from memfold.projections.vector_rows import Row
 from memfold.stores.errors import store_errors
@@ -29,7 +30,7 @@ _ASKED = 500
 
 
 class FaissSettings(StoreSettings):
-    path: Folder
+    path: Folder = Field(description="A folder; one process opens it.")
 
 
 class FaissStore:

@@ -21,13 +21,16 @@ _NUMBERS = ("version", "created_at", "updated_at", "valid_from", "valid_to")
 
 
 class QdrantSettings(StoreSettings):
-    path: Folder | None = None
-    url: str | None = None
+    path: Folder | None = Field(
+        default=None, description="A folder, instead of a server; one process opens it."
+    )
+    url: str | None = Field(default=None, description="Of a server, or `host` and `port`.")
     host: str | None = None
     port: int = 6333
     api_key: str | None = Field(default=None, repr=False)
-    on_disk: bool = False
-    """Vectors stay on the server's disk instead of in its memory."""
+    on_disk: bool = Field(
+        default=False, description="Vectors stay on the server's disk instead of in its memory."
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> QdrantSettings:
