@@ -48,6 +48,8 @@ def test_tests_and_rest_together_mean_what_the_filter_says(given: Plain, memory:
 def test_what_stands_side_by_side_is_given_to_the_store_and_nothing_else() -> None:
     own, other = Condition("user_id", "eq", "alex"), Condition("metadata.topic", "eq", "tea")
     assert compiled(All((own, other, Not(own)))) == ((("user_id", "eq", "alex"),), All((other, Not(own))))
+    # An empty kind is none at all, and a store holds it as a text.
+    assert compiled(All((Condition("kind", "eq", ""),))).tests == ()
 
 
 @pytest.fixture(scope="module")
