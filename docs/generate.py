@@ -271,7 +271,8 @@ memfold projection remove q                                    # drops the colle
 
 - **What is in it**: one point for every version of a memory that has a vector, with all its fields beside it (`text`,
   `user_id`, `metadata`, `valid_from`, `valid_to` …). Times are microseconds since 1970; `valid_to` of a current version is
-  9007199254740991. Vectors come from the log: no model is asked.
+  9007199254740991. Vectors are those of the embedder that is served: from the log, or asked again once for what another one
+  embedded. When another embedder comes to be served, a mirror is removed and added again.
 - **Where it stands**: a mirror has a book in the home (`mirrors/<name>`, a vector shard with the position). Rows are put first
   and the book is committed then, so after a kill the same rows are put again over the same ids. The collection is the mirror's
   own: one that is there already is refused.

@@ -28,7 +28,8 @@ def fill(
     for partition in range(partitions):
         shard = open_shard(partition)
         try:
-            task = ShardTask(name, path(partition), partition, source.end(partition))
+            start = shard.position().offset + 1
+            task = ShardTask(name, path(partition), partition, max(source.end(partition), start), start)
             built.append(fold_log(task, shard, origin))
         finally:
             shard.close()

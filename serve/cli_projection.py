@@ -153,9 +153,11 @@ async def _search(
     declared = Mirrors(settings.folder).get(name)
     caller = await Caller.open(settings)
     try:
-        (vector,) = await caller.recalling.embedder.embed([text])
+        embedder = caller.recalling.embedder
+        (vector,) = await embedder.embed([text])
+        scope, meant = reach.scope(), vector.tobytes()
         asked = NearestAsked(
-            settings.tenant, None, reach.scope(), vector.tobytes(), text, limit, reach.tree, moment
+            settings.tenant, None, scope, meant, text, limit, reach.tree, moment, embedder.model
         )
         return await nearest(caller.views, declared.role, asked)
     finally:

@@ -16,7 +16,7 @@ from memfold.replay.build import BuiltShard
 from memfold.replay.mirroring import fill, verify_mirror
 from memfold.replay.rebuild import Compared
 from memfold.serve.mirrors import Declared, Mirrors, OpenMirror
-from memfold.serve.replaying import origin_of
+from memfold.serve.replaying import embedding_of, origin_of
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
 from memfold.serve.view_client import ViewClient
@@ -50,7 +50,7 @@ def add(
     declared = mirrors.declare(name, provider, config)
     _refuse_kept(settings, declared)
     partitions, origin = origin_of(settings, source)
-    mirror = OpenMirror(mirrors, declared, settings.dimensions())
+    mirror = OpenMirror(mirrors, declared, embedding_of(settings))
     try:
         mirror.store()
     except (InvalidInput, StoreUnavailable, StoreRefused):
@@ -77,7 +77,7 @@ def verify(settings: Settings, name: str, source: str) -> list[Compared]:
         standings = asyncio.run(_standings(settings, declared))
     else:
         standings = {}
-        with closing(OpenMirror(mirrors, declared, settings.dimensions())) as mirror:
+        with closing(OpenMirror(mirrors, declared, embedding_of(settings))) as mirror:
             for partition in range(partitions):
                 with closing(mirror.shard(partition)) as shard:
                     standings[partition] = Standing(shard.position(), shard.digest())
@@ -89,9 +89,8 @@ def remove(settings: Settings, name: str, keep: bool) -> None:
     mirrors = Mirrors(settings.folder)
     declared = mirrors.get(name)
     _refuse_kept(settings, declared)
-    if not keep and (mirrors.path(name) / "made").exists():
-        with closing(OpenMirror(mirrors, declared, settings.dimensions())) as mirror:
-            mirror.store().drop()
+    if not keep and mirrors.made_by(name):
+        OpenMirror(mirrors, declared, embedding_of(settings)).drop()
     mirrors.forget(name)
 
 
@@ -106,9 +105,12 @@ def _status(settings: Settings, mirrors: Mirrors, declared: Declared) -> MirrorS
     if pid is not None:
         return MirrorStatus(declared, pid, asyncio.run(_positions(settings, declared)))
     positions: dict[int, int] = {}
+    by = mirrors.made_by(declared.name)
+    if by is None:
+        return MirrorStatus(declared, None, positions)
     for path in sorted(path for path in mirrors.path(declared.name).glob("p[0-9]*") if is_there(path)):
         partition = int(path.name[1:])
-        with closing(VectorShard(path, partition, settings.dimensions())) as book:
+        with closing(VectorShard(path, partition, by.dimensions)) as book:
             positions[partition] = book.position().offset
     return MirrorStatus(declared, None, positions)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,6 +19,9 @@ from msgspec import Struct
 
 from memfold.infra.home import write_private
 from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.projections.base import Shard
+from memfold.projections.embedded_by import EmbeddedBy
+from memfold.replay.reembedding import Embedding, ReembeddedShard
 from memfold.stores.adapters import checked_settings, open_store
 from memfold.stores.mirror_shard import MirrorShard
 from memfold.stores.port import VectorStore
@@ -79,6 +83,15 @@ class Mirrors:
         write_private(path, msgspec.json.encode(wanted))
         return wanted
 
+    def made_by(self, name: str) -> EmbeddedBy | None:
+        """Whose vectors a mirror has; None before its collection was made. Raises InvalidInput."""
+        made = self.path(name) / "made"
+        return msgspec.json.decode(made.read_bytes(), type=EmbeddedBy) if made.exists() else None
+
+    def make(self, name: str, by: EmbeddedBy) -> None:
+        """The collection is there now."""
+        write_private(self.path(name) / "made", msgspec.json.encode(by))
+
     def forget(self, name: str) -> None:
         """Remove the declaration and the books."""
         shutil.rmtree(self.path(name))
@@ -96,27 +109,45 @@ class Mirrors:
 
 
 class OpenMirror:
-    """A mirror's store, opened when it is first needed, and its shards. For one process, from any thread."""
+    """A mirror's store, opened when it is first needed, and its shards. For one process, from any thread.
 
-    def __init__(self, mirrors: Mirrors, declared: Declared, dimensions: int) -> None:
-        self.declared, self.turn = declared, Lock()
-        self._mirrors, self._dimensions = mirrors, dimensions
+    `embedding`: the served generation's. A mirror has the vectors of one model; another one needs a new mirror.
+    """
+
+    def __init__(self, mirrors: Mirrors, declared: Declared, embedding: Embedding) -> None:
+        self.declared, self.turn, self.model = declared, Lock(), embedding.model
+        self._mirrors, self._embedding = mirrors, embedding
         self._store: VectorStore | None = None
 
     def store(self) -> VectorStore:
-        """Makes the collection the first time. Raises as `open_store`."""
+        """Makes the collection the first time. Raises as `open_store`, and InvalidInput for the vectors of another model."""
         with self.turn:
             if self._store is None:
-                made = self._mirrors.path(self.declared.name) / "made"
-                new = not made.exists()
-                self._store = open_store(self.declared.provider, self.declared.config, self._dimensions, new)
-                made.touch()
+                made, name = self._mirrors.made_by(self.declared.name), self.declared.name
+                served = EmbeddedBy(self.model, self._embedding.dimensions)
+                if made not in (None, served):
+                    raise InvalidInput(
+                        f"the mirror {name!r} does not have vectors of {self.model}, which is served now; "
+                        f"`memfold projection remove {name}` and add it again"
+                    )
+                config = self.declared.config
+                self._store = open_store(self.declared.provider, config, served.dimensions, made is None)
+                if made is None:
+                    self._mirrors.make(name, served)
             return self._store
 
-    def shard(self, partition: int) -> MirrorShard:
+    def shard(self, partition: int) -> Shard:
         """Raises as `open_store` and VectorShard."""
         path = self._mirrors.shard_path(self.declared.name, partition)
-        return MirrorShard(path, partition, self._dimensions, self.store(), self.turn)
+        shard = MirrorShard(path, partition, self._embedding.dimensions, self.store(), self.turn)
+        return ReembeddedShard(shard, self._embedding, generation=self.declared.role)
+
+    def drop(self) -> None:
+        """Remove the collection, whoever's vectors it has."""
+        with closing(
+            open_store(self.declared.provider, self.declared.config, self._embedding.dimensions, False)
+        ) as store:
+            store.drop()
 
     def close(self) -> None:
         with self.turn:

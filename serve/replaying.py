@@ -67,7 +67,7 @@ def verify_served(settings: Settings, source: str) -> list[Compared]:
 def standings_on_disk(settings: Settings, partitions: int) -> Served:
     """How the served shards stand, opened here: no worker may be running. Raises ShardLocked."""
     found: Served = {}
-    embedding = _embedding(settings)
+    embedding = embedding_of(settings)
     for name, each in _generations(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
@@ -89,11 +89,12 @@ def origin_of(settings: Settings, source: str, models: ModelSettings | None = No
         parts = Parts.open(settings, bootstrap_servers)
         partitions = parts.partitions
         asyncio.run(parts.close())
-    embedding = _embedding(settings, models)
+    embedding = embedding_of(settings, models)
     return partitions, Origin(settings.folder, settings.key_encrypting_key(), embedding, connection)
 
 
-def _embedding(settings: Settings, models: ModelSettings | None = None) -> Embedding:
+def embedding_of(settings: Settings, models: ModelSettings | None = None) -> Embedding:
+    """The embedder of the served generation, unless another one is given."""
     vectors = Generations(settings.folder / "projections", "vector")
     models = models or models_of(settings.models, vectors, vectors.served())
     return Embedding(models, settings.embeddings)

@@ -24,7 +24,7 @@ _MORE = 4
 class NearestAsked(Struct, frozen=True):
     """What `MemoryIndex.search` is asked, with the query's text, and the moment whose versions are wanted (None: now).
 
-    `vector`: float32, little-endian.
+    `vector`: float32, little-endian, made by the embedder `model`.
     """
 
     tenant: str
@@ -35,6 +35,7 @@ class NearestAsked(Struct, frozen=True):
     limit: int
     only: Filter = All()
     as_of: datetime | None = None
+    model: str = ""
 
 
 def nearest(store: VectorStore, turn: Lock, asked: NearestAsked) -> list[Hit]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from memfold import AsyncMemory
 from memfold.memory.errors import InvalidInput
@@ -20,6 +21,7 @@ from memfold.schemas.partitions import EVENTS, partition_of
 from memfold.schemas.records import Scope
 from memfold.serve import mirroring
 from memfold.serve.embedded import running_stack
+from memfold.serve.mirrors import Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import ViewClient
@@ -48,9 +50,10 @@ async def caught_up(stack: Settings, views: ViewClient, role: str) -> None:
 async def asked(
     memory: AsyncMemory, stack: Settings, views: ViewClient, text: str, only: Filter = ANY
 ) -> list[Hit]:
-    (vector,) = await (await memory._ready()).recalling.embedder.embed([text])
-    scope = Scope(USER)
-    question = NearestAsked(stack.tenant, None, scope, vector.tobytes(), text, 3, only)
+    embedder = (await memory._ready()).recalling.embedder
+    (vector,) = await embedder.embed([text])
+    scope, meant = Scope(USER), vector.tobytes()
+    question = NearestAsked(stack.tenant, None, scope, meant, text, 3, only, model=embedder.model)
     return await nearest(views, "mirror-q", question)
 
 
@@ -81,6 +84,10 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
         process = keep(stack, "q")
         await caught_up(stack, views, "mirror-q")
         assert (await asked(memory, stack, views, "sports with a racket"))[0].row.text == said[1]
+        with pytest.raises(InvalidInput, match="embedded by another, the mirror by"):
+            await nearest(
+                views, "mirror-q", NearestAsked(stack.tenant, None, Scope(USER), b"", "", 3, model="another")
+            )
         # What Qdrant is not asked: metadata, and an alternative.
         short = All(
             (Either((Condition("metadata.length", "lt", 20), Condition("memory", "contains", "Alps"))),)
@@ -102,5 +109,11 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
         await views.close()
     compared = await asyncio.to_thread(mirroring.verify, stack, "q", "kafka")
     assert all(one.equal for one in compared)
+    mirrors = Mirrors(stack.folder)
+    made = mirrors.made_by("q")
+    assert made is not None
+    mirrors.make("q", replace(made, model="another"))
+    with pytest.raises(InvalidInput, match="'q' does not have vectors of wordllama"):
+        await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", config, "kafka", lambda built: None)
     await asyncio.to_thread(mirroring.remove, stack, "q", False)
     assert await asyncio.to_thread(mirroring.all_of, stack) == []

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from memfold.memory.errors import InvalidInput, ShardDamaged
 from memfold.memory.filters import All, Condition, Filter, Not
 from memfold.memory.matching import matches
-from memfold.memory.ports import MemoryRow
+from memfold.memory.ports import MemoryRow, Vectors
 from memfold.projections.vector_fold import micros, moment
 from memfold.projections.vector_rows import Row
 from memfold.schemas.records import Scope
@@ -117,5 +117,5 @@ def test_what_memfold_did_not_write_is_named() -> None:
         row_of({"page": 3})
 
 
-def _asked(vector: np.ndarray, tree: Filter, limit: int) -> NearestAsked:  # type: ignore[type-arg]
+def _asked(vector: Vectors, tree: Filter, limit: int) -> NearestAsked:
     return NearestAsked("acme", "subject", Scope(), vector.astype("<f4").tobytes(), "", limit, tree)
