@@ -26,6 +26,7 @@ from memfold.schemas.registry import released
 from memfold.serve.cli import app
 from memfold.serve.mem0_config import IGNORED
 from memfold.serve.settings import Settings
+from memfold.stores.adapters import ADAPTERS, settings_class
 
 HERE = Path(__file__).parent
 _MADE = "<!-- Made by docs/generate.py; do not edit. -->\n\n"
@@ -238,6 +239,53 @@ def audit_views() -> str:
     return "\n".join(lines)
 
 
+def stores() -> str:
+    """Every vector store: its settings, its extra, and what it was run against."""
+    sys.path.append(str(HERE.parent))
+    run = import_module("tests.stores.run").RUN
+    lines = [_MADE + "# Other vector stores\n", _STORES]
+    lines += ["| store | install | reached by | run against |", "|---|---|---|---|"]
+    for provider in ADAPTERS:
+        for one in run[provider]:
+            against = one.against or "**not run**: no such service was there"
+            lines.append(f"| `{provider}` | `memfold[{provider}]` | {one.mode} | {against} |")
+    for provider in ADAPTERS:
+        lines += ["", f"## {provider}\n", "| setting | default | |", "|---|---|---|"]
+        for name, field in settings_class(provider).model_fields.items():
+            default = "" if field.default is None or field.is_required() else f"`{field.default}`"
+            default = "`memfold_` and the mirror's name" if name == "collection_name" else default
+            lines.append(f"| `{name}` | {default} | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+_STORES = """LanceDB is the vector projection, and needs nothing of this page. A mirror is the same fold of the same log into
+another store, for your own tools, or for a search that asks that store.
+
+```
+memfold projection add q --store qdrant --set path=./qdrant    # filled from the log; --from archive where the log is gone
+memfold projection run q                                       # keeps it current; `memfold up` does so from its next start on
+memfold projection search q "food preferences" --user alex     # the nearest in meaning, from that store alone
+memfold projection verify q                                    # every row of the store beside a fold of the log
+memfold projection remove q                                    # drops the collection
+```
+
+- **What is in it**: one point for every version of a memory that has a vector, with all its fields beside it (`text`,
+  `user_id`, `metadata`, `valid_from`, `valid_to` …). Times are microseconds since 1970; `valid_to` of a current version is
+  9007199254740991. Vectors are those of the embedder that is served: from the log, or asked again once for what another one
+  embedded. When another embedder comes to be served, a mirror is removed and added again.
+- **Where it stands**: a mirror has a book in the home (`mirrors/<name>`, a vector shard with the position). Rows are put first
+  and the book is committed then, so after a kill the same rows are put again over the same ids. The collection is the mirror's
+  own: one that is there already is refused.
+- **What the store filters by itself**: tenant, ids, role, kind, id, version, pending, and the times, also for `--as-of`.
+  Everything else of a filter is asked in Python of more rows than wanted, until enough pass or there are no more.
+- **What it is not**: `memfold search` and `Memory.search` rank by LanceDB and what they hold in memory, not by a mirror. A
+  mirror lags behind the log by the time that its store takes; no write waits for it. It holds what people said in the clear, as
+  every projection does. `vector_store` of a Mem0 configuration changes nothing of that, and says so in its warning.
+- **Weaviate** has no adapter: its client has no mode inside a process, and nothing was there to run one against. LangChain's
+  store for it goes through `langchain`, not run here.
+"""
+
+
 PAGES = {
     "cli.md": cli,
     "config.md": config,
@@ -245,6 +293,7 @@ PAGES = {
     "providers.md": providers,
     "relations.md": relations,
     "audit-views.md": audit_views,
+    "stores.md": stores,
 }
 
 if __name__ == "__main__":

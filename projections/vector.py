@@ -11,6 +11,7 @@ from memfold.projections.base import Position
 from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.projections.vector_digest import digest
 from memfold.projections.vector_fold import Touched, fold, touched
+from memfold.projections.vector_rows import Row
 from memfold.projections.vector_table import VectorTable
 from memfold.schemas.records import Event
 
@@ -63,9 +64,14 @@ class VectorShard:
         wanted = touched(events)
         known = {memory_id for memory_id in wanted.memories if hash(memory_id) in self._known}
         held = list(self._table.load(Touched(known, wanted.subjects, wanted.tenants)))
-        self._table.commit(fold(events, held), position, all_new=not held)
+        rows = fold(events, held)
+        self._before_commit(rows)
+        self._table.commit(rows, position, all_new=not held)
         self._known.update(map(hash, wanted.memories - known))
         self._table.keep_up()
+
+    def _before_commit(self, rows: Sequence[Row]) -> None:
+        """For a shard whose rows go elsewhere as well; what it raises, nothing is committed."""
 
     def digest(self) -> str:
         """See vector_digest.py for its definition."""

@@ -24,7 +24,7 @@ from memfold.projections.vector_ann import INDEX_ABOVE, WideIndices
 from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_filter import CURRENT, equal, every, one_of
 from memfold.projections.vector_fold import Touched
-from memfold.projections.vector_rows import Row, batch_of, position_of, rows_of, schema
+from memfold.projections.vector_rows import COLUMNS, Row, batch_of, position_of, rows_of, schema
 from memfold.projections.vector_upkeep import Upkeep
 
 TABLE = "memories"
@@ -72,6 +72,10 @@ class VectorTable:
             column = self._table.search().select(["memory_id"]).to_arrow()["memory_id"]
         for chunk in column.chunks:
             yield from (memory_id for memory_id in chunk.to_pylist() if memory_id is not None)
+
+    def all_rows(self) -> list[Row]:
+        """All but the position, by row_id."""
+        return rows_of(self.columns([*COLUMNS]))
 
     def columns(self, names: list[str]) -> pa.Table:
         """These columns of all rows but the position, by row_id."""

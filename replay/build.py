@@ -84,16 +84,23 @@ def open_shard(
 
 def build_shard(task: ShardTask, origin: Origin) -> BuiltShard:
     """Fold the log into one shard up to `task.end`. Raises LogTruncated, ShardDamaged, WrongKey."""
+    shard = open_shard(task.projection, task.path, task.partition, origin.embedding, origin.index_above)
+    try:
+        return fold_log(task, shard, origin)
+    finally:
+        shard.close()
+
+
+def fold_log(task: ShardTask, shard: Shard, origin: Origin) -> BuiltShard:
+    """`build_shard` into a shard that is open. Raises as `build_shard`, and what the shard raises."""
     started = time.perf_counter()
     keys = KeyStore(origin.home / "keys.db", origin.kek)
-    shard = open_shard(task.projection, task.path, task.partition, origin.embedding, origin.index_above)
     try:
         position = shard.position()
         for records in origin.source().read(task.partition, task.start, task.end):
             position = fold_batch(shard, position, records, open_batch(records, keys))
         return BuiltShard(task, position, shard.digest(), time.perf_counter() - started)
     finally:
-        shard.close()
         keys.close()
 
 

@@ -15,6 +15,7 @@ from memfold.serve import (
     cli_eval,
     cli_graph,
     cli_memory,
+    cli_projection,
     cli_proofs,
     cli_replay,
     cli_report,
@@ -38,6 +39,7 @@ app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
+app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
 cli_seals.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
 cli_bundle.register(cli_audit.app)

@@ -20,6 +20,7 @@ from memfold.infra.stack_file import Stack, State
 from memfold.infra.stack_file import running_stack as stack_of
 from memfold.projections.generations import Generations
 from memfold.serve.embedding import check_embedder
+from memfold.serve.mirrors import Mirrors
 from memfold.serve.settings import Settings
 
 START_TIMEOUT = 240.0
@@ -33,10 +34,15 @@ def worker_specs(settings: Settings, separate: bool = False) -> list[WorkerSpec]
     """The workers of a stack: all roles in one process, to save memory, or each in its own."""
     argv = [sys.executable, "-m", _MODULE, "worker"]
     environment = environment_of(settings)
+    run = [sys.executable, "-m", _MODULE, "projection", "run"]
+    # Each mirror by itself: a store that does not answer must stop nothing else.
+    mirrors = [
+        WorkerSpec(mirror.role, [*run, mirror.name], environment) for mirror in Mirrors(settings.folder).all()
+    ]
     if not separate:
-        return [WorkerSpec("worker", argv, environment)]
+        return [WorkerSpec("worker", argv, environment), *mirrors]
     roles = ("decide", "vector", "graph", "archive", "seal")
-    return [WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles]
+    return [*(WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles), *mirrors]
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -17,7 +17,7 @@ from memfold.serve.mem0_parts import Part, part_settings
 from memfold.serve.mem0_reranker import reranker_settings
 
 IGNORED: Mapping[str, str] = {
-    "vector_store": "vectors are kept in LanceDB in the home, a projection of the log that can be rebuilt",
+    "vector_store": "vectors are kept in LanceDB in the home; `memfold projection add` mirrors them in another store",
     "graph_store": "relations are kept as RDF in the home, a projection of the log; they are found in the call that finds facts",
     "history_db_path": "the log itself is the history; `history` and `memfold history` read it",
     "reranker": "of re-rankers there is llm_reranker; memories are ranked without",

@@ -67,7 +67,7 @@ def verify_served(settings: Settings, source: str) -> list[Compared]:
 def standings_on_disk(settings: Settings, partitions: int) -> Served:
     """How the served shards stand, opened here: no worker may be running. Raises ShardLocked."""
     found: Served = {}
-    embedding = _embedding(settings)
+    embedding = embedding_of(settings)
     for name, each in _generations(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
@@ -89,12 +89,13 @@ def origin_of(settings: Settings, source: str, models: ModelSettings | None = No
         parts = Parts.open(settings, bootstrap_servers)
         partitions = parts.partitions
         asyncio.run(parts.close())
-    embedding = _embedding(settings, models)
+    embedding = embedding_of(settings, models)
     kek = settings.key_encrypting_key()
     return partitions, Origin(settings.folder, kek, embedding, connection, settings.index_above)
 
 
-def _embedding(settings: Settings, models: ModelSettings | None = None) -> Embedding:
+def embedding_of(settings: Settings, models: ModelSettings | None = None) -> Embedding:
+    """The embedder of the served generation, unless another one is given."""
     vectors = Generations(settings.folder / "projections", "vector")
     models = models or models_of(settings.models, vectors, vectors.served())
     return Embedding(models, settings.embeddings)
@@ -121,10 +122,17 @@ async def standings_of_workers(settings: Settings, partitions: int | None = None
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
     )
     try:
-        found: Served = await asking(views.standings)
+        found: Served = await asking(lambda: _projections_of(views))
     finally:
         await views.close()
     return found
+
+
+async def _projections_of(views: ViewClient) -> Served:
+    """Mirrors of other stores are verified by themselves."""
+    return {
+        which: standing for which, standing in (await views.standings()).items() if which[0] in PROJECTIONS
+    }
 
 
 async def _switched_by_worker(settings: Settings, projection: str, generation: str) -> bool:

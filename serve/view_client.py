@@ -118,6 +118,15 @@ class ViewClient:
             )
         return found
 
+    async def ask(
+        self,
+        role: str,
+        timeout: float,
+        request: Callable[[aiohttp.ClientSession, str, float], Awaitable[Any]],
+    ) -> Any:
+        """What a worker with the role answers to `request(session, url, seconds)`; None when none answers in time."""
+        return await self._ask(role, timeout, lambda url, wait: request(self._open(), url, wait))
+
     async def status(self) -> list[dict[str, Any]]:
         """What every worker that is alive says of itself."""
         found: list[dict[str, Any]] = []

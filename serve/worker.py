@@ -204,16 +204,21 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or a processor fails; raises what it failed with."""
-        stopping = asyncio.ensure_future(_set(stop))
-        failures = [processor.failed for processor in self.processors]
-        done, _ = await asyncio.wait([stopping, *failures], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        for future in done:
-            future.result()
+        await until_stopped(self.processors, stop)
 
     async def stop(self) -> None:
         """The view first, then the processors, then the writer: nothing that is acknowledged is left behind."""
         await self._closing.aclose()
+
+
+async def until_stopped(processors: Sequence[Processor], stop: asyncio.Event) -> None:
+    """Until `stop` is set or one of them fails; raises what it failed with."""
+    stopping = asyncio.ensure_future(_set(stop))
+    failures = [processor.failed for processor in processors]
+    done, _ = await asyncio.wait([stopping, *failures], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for future in done:
+        future.result()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

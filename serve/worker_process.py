@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import uvloop
 
@@ -22,17 +23,32 @@ SWITCH_INTERVAL = 0.001
 logger = logging.getLogger(__name__)
 
 
+class Running(Protocol):
+    """What a worker process runs."""
+
+    roles: tuple[str, ...]
+
+    async def start(self) -> None: ...
+    async def run(self, stop: asyncio.Event) -> None: ...
+    async def stop(self) -> None: ...
+
+
 def run_worker(settings: Settings, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:
-    """Run `roles` until SIGTERM or SIGINT, or until one of them fails; raises what it failed with.
+    """Run `roles` until SIGTERM or SIGINT, or until one of them fails; raises what it failed with."""
+    run_process(settings, lambda parts: Worker(parts, roles, member), ready)
+
+
+def run_process(settings: Settings, made: Callable[[Parts], Running], ready: Callable[[], None]) -> None:
+    """Run what is made of the opened parts, until a signal or its failure.
 
     On uvloop, in Faust's own threads too: most of what Faust costs is turns of the event loop.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     uvloop.install()
-    asyncio.run(_run(settings, roles, member, ready))
+    asyncio.run(_run(settings, made, ready))
 
 
-async def _run(settings: Settings, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:
+async def _run(settings: Settings, made: Callable[[Parts], Running], ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -40,7 +56,7 @@ async def _run(settings: Settings, roles: Sequence[str], member: str, ready: Cal
     stack = running_stack(settings.folder)
     bootstrap_servers = settings.bootstrap_servers or (stack.bootstrap_servers if stack else None)
     parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
-    worker = Worker(parts, roles, member)
+    worker = made(parts)
     try:
         await worker.start()
         logger.info("worker %s follows %s", os.getpid(), ", ".join(worker.roles))

@@ -1,0 +1,156 @@
+"""The mirrors of a home: which there are, and where each has its book.
+
+<home>/mirrors/<name>/store.json    provider and config; readable by its owner only, for it may hold a key
+<home>/mirrors/<name>/made          there once the store's collection was made by this mirror
+<home>/mirrors/<name>/p0003         the book of partition 3
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import closing
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from memfold.infra.home import write_private
+from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.projections.base import Shard
+from memfold.projections.embedded_by import EmbeddedBy
+from memfold.replay.reembedding import Embedding, ReembeddedShard
+from memfold.stores.adapters import checked_settings, open_store
+from memfold.stores.mirror_shard import MirrorShard
+from memfold.stores.port import VectorStore
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Declared(Struct, frozen=True):
+    """A mirror as its user declared it. The config is the store's, checked."""
+
+    name: str
+    provider: str
+    config: dict[str, Any] = {}
+
+    @property
+    def role(self) -> str:
+        """Of the process that keeps it current."""
+        return f"mirror-{self.name}"
+
+
+class Mirrors:
+    """Holds no state: any process may have one."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "mirrors"
+
+    def all(self) -> list[Declared]:
+        """By name."""
+        names = sorted(path.parent.name for path in self._folder.glob("*/store.json"))
+        return [self.get(name) for name in names]
+
+    def get(self, name: str) -> Declared:
+        """Raises InvalidInput, ShardDamaged."""
+        path = self.path(name) / "store.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Declared)
+        except FileNotFoundError:
+            known = ", ".join(one.name for one in self.all()) or "none"
+            raise InvalidInput(
+                f"there is no mirror {name!r} (there are: {known}); `memfold projection add` makes one"
+            ) from None
+        except msgspec.MsgspecError as wrong:
+            raise ShardDamaged(
+                f"{path} cannot be read ({wrong}); remove the folder and add the mirror again"
+            ) from wrong
+
+    def declare(self, name: str, provider: str, config: dict[str, Any]) -> Declared:
+        """A new mirror, or the same one again. Raises InvalidInput, ExtraMissing; then nothing is declared."""
+        checked = checked_settings(provider, {"collection_name": f"memfold_{name}"} | config)
+        wanted = Declared(name, provider, checked.model_dump(mode="json", exclude_unset=True))
+        path = self.path(name) / "store.json"
+        if path.exists():
+            if self.get(name) != wanted:
+                raise InvalidInput(
+                    f"there is a mirror {name!r} already, of another store; remove it first, or choose another name"
+                )
+            return wanted
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(path, msgspec.json.encode(wanted))
+        return wanted
+
+    def made_by(self, name: str) -> EmbeddedBy | None:
+        """Whose vectors a mirror has; None before its collection was made. Raises InvalidInput."""
+        made = self.path(name) / "made"
+        return msgspec.json.decode(made.read_bytes(), type=EmbeddedBy) if made.exists() else None
+
+    def make(self, name: str, by: EmbeddedBy) -> None:
+        """The collection is there now."""
+        write_private(self.path(name) / "made", msgspec.json.encode(by))
+
+    def forget(self, name: str) -> None:
+        """Remove the declaration and the books."""
+        shutil.rmtree(self.path(name))
+
+    def path(self, name: str) -> Path:
+        """Raises InvalidInput for what is no mirror's name."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"{name!r} is no name for a mirror: up to 40 of a-z, 0-9 and _, a letter first"
+            )
+        return self._folder / name
+
+    def shard_path(self, name: str, partition: int) -> Path:
+        return self.path(name) / f"p{partition:04d}"
+
+
+class OpenMirror:
+    """A mirror's store, opened when it is first needed, and its shards. For one process, from any thread.
+
+    `embedding`: the served generation's. A mirror has the vectors of one model; another one needs a new mirror.
+    """
+
+    def __init__(self, mirrors: Mirrors, declared: Declared, embedding: Embedding) -> None:
+        self.declared, self.turn, self.model = declared, Lock(), embedding.model
+        self._mirrors, self._embedding = mirrors, embedding
+        self._store: VectorStore | None = None
+
+    def store(self) -> VectorStore:
+        """Makes the collection the first time. Raises as `open_store`, and InvalidInput for the vectors of another model."""
+        with self.turn:
+            if self._store is None:
+                made, name = self._mirrors.made_by(self.declared.name), self.declared.name
+                served = EmbeddedBy(self.model, self._embedding.dimensions)
+                if made not in (None, served):
+                    raise InvalidInput(
+                        f"the mirror {name!r} does not have vectors of {self.model}, which is served now; "
+                        f"`memfold projection remove {name}` and add it again"
+                    )
+                config = self.declared.config
+                self._store = open_store(self.declared.provider, config, served.dimensions, made is None)
+                if made is None:
+                    self._mirrors.make(name, served)
+            return self._store
+
+    def shard(self, partition: int) -> Shard:
+        """Raises as `open_store` and VectorShard."""
+        path = self._mirrors.shard_path(self.declared.name, partition)
+        shard = MirrorShard(path, partition, self._embedding.dimensions, self.store(), self.turn)
+        return ReembeddedShard(shard, self._embedding, generation=self.declared.role)
+
+    def drop(self) -> None:
+        """Remove the collection, whoever's vectors it has."""
+        with closing(
+            open_store(self.declared.provider, self.declared.config, self._embedding.dimensions, False)
+        ) as store:
+            store.drop()
+
+    def close(self) -> None:
+        with self.turn:
+            if self._store is not None:
+                self._store.close()
+                self._store = None

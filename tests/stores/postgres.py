@@ -1,0 +1,60 @@
+"""A real PostgreSQL with pgvector, started in a folder of the test and stopped by its own pid.
+
+The system's, where its packages have the extension (`postgresql-15-pgvector`), else the one in the wheel `pgserver`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_SYSTEM = Path("/usr/lib/postgresql")
+
+
+def binaries() -> Path | None:
+    """The folder of a PostgreSQL that has the extension; None where there is none."""
+    system = [
+        folder / "bin"
+        for folder in sorted(_SYSTEM.glob("*"), reverse=True)
+        if Path(f"/usr/share/postgresql/{folder.name}/extension/vector.control").exists()
+    ]
+    wheel = find_spec("pgserver")
+    shipped = [Path(wheel.origin).parent / "pginstall" / "bin"] if wheel and wheel.origin else []
+    return next(iter([*system, *shipped]), None)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Its address, while it runs. PostgreSQL refuses root: then it runs as nobody."""
+    found = binaries()
+    assert found is not None
+    given: dict[str, Any] = {"cwd": "/", "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}}
+    folder.mkdir()
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        given |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    data = folder / "data"
+    initialised = [str(found / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
+    subprocess.run(initialised, check=True, capture_output=True, **given)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+    control = [str(found / "pg_ctl"), "-D", str(data), "-w", "-t", "60"]
+    log = str(data / "server.log")
+    subprocess.run(
+        [*control, "-o", options, "-l", log, "start"], check=True, stdout=subprocess.DEVNULL, **given
+    )
+    try:
+        yield f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+    finally:
+        # By the pid in its own data folder.
+        subprocess.run([*control, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL, **given)
