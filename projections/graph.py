@@ -17,7 +17,7 @@ from memfold.memory.errors import ViewUnreachable
 from memfold.projections.base import Position
 from memfold.projections.graph_cache import ActiveAssertions, PastAssertions
 from memfold.projections.graph_export import serialized, spelled_out
-from memfold.projections.graph_fold import Assertion, fold
+from memfold.projections.graph_fold import Assertion, GraphChange, fold
 from memfold.projections.graph_past import Past
 from memfold.projections.graph_quads import Quad, changed_quads
 from memfold.projections.graph_reading import (
@@ -62,6 +62,7 @@ class GraphShard:
         """
         with self._using, self._store().reading():
             changes = fold(events, self)
+            self._before_commit(changes)
             added: list[Quad] = []
             removed: list[Quad] = []
             for change in changes:
@@ -73,6 +74,9 @@ class GraphShard:
             for change in changes:
                 self._active.follow(change)
                 self._past.follow(change)
+
+    def _before_commit(self, changes: Sequence[GraphChange]) -> None:
+        """For a shard whose triples go elsewhere as well; what it raises, nothing is committed."""
 
     def _commit(self, added: list[Quad], removed: list[Quad], position: Position) -> None:
         store = self._store()
@@ -121,6 +125,11 @@ class GraphShard:
         """The subjects of a tenant that have a graph in this partition."""
         with self._using, self._store().reading():
             return graphs_of(self._store().triples, tenant)
+
+    def all_graphs(self) -> list[SubjectGraph]:
+        """The subjects of all tenants that have a graph in this partition."""
+        with self._using, self._store().reading():
+            return graphs_of(self._store().triples, None)
 
     def digest(self) -> str:
         with self._using, self._store().reading():

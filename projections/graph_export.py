@@ -42,20 +42,32 @@ def spelled_out(
 ) -> Dataset:
     """The dataset of a subject, in memory: what holds in its graph, every assertion in the /prov graph behind it."""
     store = ox.Store()
-    holds, prov = ox.NamedNode(graph_iri(graph)), ox.NamedNode(prov_iri(graph))
-    quads: list[ox.Quad] = []
+    active = list(active)
+    store.extend(holding(graph, active))
     for assertion in active:
-        quads.append(ox.Quad(*_triple(graph, assertion), holds))
-        quads += _quads([*_named(graph, assertion)], holds)
-        quads += _quads([*_reified(graph, assertion)], prov)
+        store.extend(provenance(graph, assertion))
     for assertion, until in ended:
-        quads += _quads([*_reified(graph, assertion)], prov)
-        invalidated = ox.NamedNode(PROV + "invalidatedAtTime")
-        quads.append(ox.Quad(_node(assertion_iri(assertion.assertion_id)), invalidated, instant(until), prov))
-    store.extend(quads)
+        store.extend(provenance(graph, assertion, until))
     dataset = Dataset(store=OxigraphStore(store=store))
     _bind(dataset)
     return dataset
+
+
+def holding(graph: SubjectGraph, active: Iterable[Assertion]) -> Iterator[ox.Quad]:
+    """What stands in the subject's graph while these hold: the triples, and what their entities are called."""
+    holds = ox.NamedNode(graph_iri(graph))
+    for assertion in active:
+        yield ox.Quad(*_triple(graph, assertion), holds)
+        yield from _quads(_named(graph, assertion), holds)
+
+
+def provenance(graph: SubjectGraph, assertion: Assertion, until: datetime | None = None) -> Iterator[ox.Quad]:
+    """What the /prov graph says of an assertion; with `until`, also when it ended."""
+    prov = ox.NamedNode(prov_iri(graph))
+    yield from _quads(_reified(graph, assertion), prov)
+    if until is not None:
+        invalidated = ox.NamedNode(PROV + "invalidatedAtTime")
+        yield ox.Quad(_node(assertion_iri(assertion.assertion_id)), invalidated, instant(until), prov)
 
 
 def serialized(dataset: Dataset, format: str) -> str:

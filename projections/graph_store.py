@@ -21,7 +21,7 @@ from typing import cast
 import pyoxigraph as ox
 from msgspec import structs
 
-from memfold.memory.errors import ShardDamaged, ShardLocked
+from memfold.memory.errors import MemfoldError, ShardDamaged, ShardLocked
 from memfold.projections.base import Position
 from memfold.projections.graph_quads import Quad, as_trig, as_update
 from memfold.projections.graph_reading import left_behind
@@ -68,6 +68,8 @@ class GraphStore:
         """What Oxigraph raises inside becomes ShardDamaged. OSErrors (no space, no rights) pass as they are."""
         try:
             yield
+        except MemfoldError:
+            raise
         except RuntimeError as error:
             raise ShardDamaged(
                 f"the graph in {self._path} cannot be read ({error}); `memfold replay rebuild` makes it anew from the log"

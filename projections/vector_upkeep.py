@@ -50,10 +50,10 @@ class Upkeep:
         """Whether there is enough to do that a shard should not be left like this."""
         return self.rows >= max(1, self.rows_then // 10) or self.commits >= COMMITS // 4
 
-    def run(self, table: Optimizable) -> None:
-        """From the only writer's own handle: what no version names and is older than KEEP is left of a crash, and goes too."""
+    def run(self, table: Optimizable, keep: timedelta = KEEP) -> None:
+        """From the only writer's own handle: what no version names and is older than `keep` is left of a crash, and goes too."""
         began = time.monotonic()
-        table.optimize(cleanup_older_than=KEEP, delete_unverified=True)
+        table.optimize(cleanup_older_than=keep, delete_unverified=True)
         self.ended = time.monotonic()
         self.took = self.ended - began
         self.rows_then += self.rows

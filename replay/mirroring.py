@@ -1,4 +1,4 @@
-"""Mirrors in bulk: filled from the log, and proven to hold what a fold of the log into a vector shard holds.
+"""Mirrors in bulk: filled from the log, and proven to hold what a fold of the log holds.
 
 One partition after the other in this process: a store in a folder has one process that opens it.
 """
@@ -38,11 +38,11 @@ def fill(
 
 
 def verify_mirror(
-    name: str, standings: Mapping[int, Standing], aside: Path, origin: Origin
+    name: str, projection: str, standings: Mapping[int, Standing], aside: Path, origin: Origin
 ) -> list[Compared]:
-    """Compare how a mirror's partitions stand with vector shards built in the folder `aside`, which is removed afterwards."""
+    """Compare how a mirror's partitions stand with shards of the projection built in the folder `aside`, which is removed afterwards."""
     tasks = [
-        ShardTask("vector", aside / f"p{partition:04d}", partition, standing.position.offset + 1)
+        ShardTask(projection, aside / f"p{partition:04d}", partition, standing.position.offset + 1)
         for partition, standing in standings.items()
     ]
     try:

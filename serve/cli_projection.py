@@ -85,7 +85,7 @@ def list_(home: Home = None, as_json: Json = False) -> None:
                 {
                     "name": one.declared.name,
                     "store": one.declared.provider,
-                    "collection": one.declared.config["collection_name"],
+                    "place": one.declared.place,
                     "pid": one.pid,
                     "positions": one.positions,
                 }
@@ -97,13 +97,13 @@ def list_(home: Home = None, as_json: Json = False) -> None:
         [
             one.declared.name,
             one.declared.provider,
-            one.declared.config["collection_name"],
+            one.declared.place,
             one.pid or "nothing",
             " ".join(f"{partition}:{offset}" for partition, offset in sorted(one.positions.items())),
         ]
         for one in found
     ]
-    print_rows("mirrors", ["name", "store", "collection", "kept by", "offsets applied"], rows)
+    print_rows("mirrors", ["name", "store", "place", "kept by", "offsets applied"], rows)
 
 
 @app.command()

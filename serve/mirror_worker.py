@@ -11,7 +11,8 @@ from memfold.memory.errors import InvalidInput
 from memfold.memory.ports import Hit
 from memfold.projections.base import Standing
 from memfold.schemas.partitions import EVENTS
-from memfold.serve.mirrors import Declared, Mirrors, OpenMirror
+from memfold.serve.graph_mirrors import open_mirror
+from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.replaying import embedding_of
 from memfold.serve.view_address import announce
@@ -36,7 +37,7 @@ class MirrorWorker:
     def __init__(self, parts: Parts, declared: Declared, member: str = "") -> None:
         self.roles: tuple[str, ...] = (declared.role,)
         self._parts, self._member = parts, member
-        self._mirror = OpenMirror(Mirrors(parts.settings.folder), declared, embedding_of(parts.settings))
+        self._mirror = open_mirror(Mirrors(parts.settings.folder), declared, embedding_of(parts.settings))
         self._progress = Progress()
         self._sinks: dict[int, ShardSink] = {}
         self._processors: list[Processor] = []
@@ -64,12 +65,13 @@ class MirrorWorker:
         await self._serve_view(quarantine)
 
     def _nearest(self, asked: NearestAsked) -> list[Hit]:
+        store = self._mirror.store()
         if asked.model != self._mirror.model:
             raise InvalidInput(
                 f"the question is embedded by {asked.model}, the mirror by {self._mirror.model}: "
                 f"`memfold projection remove {self._mirror.declared.name}` and add it again"
             )
-        return nearest(self._mirror.store(), self._mirror.turn, asked)
+        return nearest(store, self._mirror.turn, asked)
 
     async def _standings(self) -> dict[str, dict[int, Standing]]:
         found: dict[int, Standing] = {}

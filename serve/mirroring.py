@@ -10,12 +10,14 @@ from typing import Any
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Standing
+from memfold.projections.graph import GraphShard
 from memfold.projections.vector import VectorShard
 from memfold.projections.vector_table import is_there
 from memfold.replay.build import BuiltShard
 from memfold.replay.mirroring import fill, verify_mirror
 from memfold.replay.rebuild import Compared
-from memfold.serve.mirrors import Declared, Mirrors, OpenMirror
+from memfold.serve.graph_mirrors import open_mirror
+from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.replaying import embedding_of, origin_of
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
@@ -50,9 +52,9 @@ def add(
     declared = mirrors.declare(name, provider, config)
     _refuse_kept(settings, declared)
     partitions, origin = origin_of(settings, source)
-    mirror = OpenMirror(mirrors, declared, embedding_of(settings))
+    mirror = open_mirror(mirrors, declared, embedding_of(settings))
     try:
-        mirror.store()
+        mirror.open()
     except (InvalidInput, StoreUnavailable, StoreRefused):
         if not known:
             mirrors.forget(name)
@@ -77,11 +79,11 @@ def verify(settings: Settings, name: str, source: str) -> list[Compared]:
         standings = asyncio.run(_standings(settings, declared))
     else:
         standings = {}
-        with closing(OpenMirror(mirrors, declared, embedding_of(settings))) as mirror:
+        with closing(open_mirror(mirrors, declared, embedding_of(settings))) as mirror:
             for partition in range(partitions):
                 with closing(mirror.shard(partition)) as shard:
                     standings[partition] = Standing(shard.position(), shard.digest())
-    return verify_mirror(declared.role, standings, mirrors.path(name) / "aside", origin)
+    return verify_mirror(declared.role, declared.projection, standings, mirrors.path(name) / "aside", origin)
 
 
 def remove(settings: Settings, name: str, keep: bool) -> None:
@@ -89,8 +91,9 @@ def remove(settings: Settings, name: str, keep: bool) -> None:
     mirrors = Mirrors(settings.folder)
     declared = mirrors.get(name)
     _refuse_kept(settings, declared)
-    if not keep and mirrors.made_by(name):
-        OpenMirror(mirrors, declared, embedding_of(settings)).drop()
+    if not keep:
+        with closing(open_mirror(mirrors, declared, embedding_of(settings))) as mirror:
+            mirror.drop()
     mirrors.forget(name)
 
 
@@ -106,12 +109,14 @@ def _status(settings: Settings, mirrors: Mirrors, declared: Declared) -> MirrorS
         return MirrorStatus(declared, pid, asyncio.run(_positions(settings, declared)))
     positions: dict[int, int] = {}
     by = mirrors.made_by(declared.name)
-    if by is None:
-        return MirrorStatus(declared, None, positions)
-    for path in sorted(path for path in mirrors.path(declared.name).glob("p[0-9]*") if is_there(path)):
-        partition = int(path.name[1:])
-        with closing(VectorShard(path, partition, by.dimensions)) as book:
-            positions[partition] = book.position().offset
+    for partition in mirrors.partitions(declared.name):
+        path = mirrors.shard_path(declared.name, partition)
+        if declared.projection == "graph":
+            with closing(GraphShard(path, partition)) as graph:
+                positions[partition] = graph.position().offset
+        elif by is not None and is_there(path):
+            with closing(VectorShard(path, partition, by.dimensions)) as book:
+                positions[partition] = book.position().offset
     return MirrorStatus(declared, None, positions)
 
 

@@ -12,7 +12,7 @@ import shutil
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ from memfold.memory.errors import InvalidInput, ShardDamaged
 from memfold.projections.base import Shard
 from memfold.projections.embedded_by import EmbeddedBy
 from memfold.replay.reembedding import Embedding, ReembeddedShard
-from memfold.stores.adapters import checked_settings, open_store
+from memfold.stores.adapters import checked_settings, open_store, projection_of
 from memfold.stores.mirror_shard import MirrorShard
 from memfold.stores.port import VectorStore
 
@@ -35,6 +35,16 @@ class Declared(Struct, frozen=True):
     name: str
     provider: str
     config: dict[str, Any] = {}
+
+    @property
+    def projection(self) -> Literal["vector", "graph"]:
+        """Which one it mirrors."""
+        return projection_of(self.provider)
+
+    @property
+    def place(self) -> str:
+        """The collection, or the endpoint."""
+        return str(self.config.get("collection_name") or self.config.get("update_endpoint"))
 
     @property
     def role(self) -> str:
@@ -70,7 +80,8 @@ class Mirrors:
 
     def declare(self, name: str, provider: str, config: dict[str, Any]) -> Declared:
         """A new mirror, or the same one again. Raises InvalidInput, ExtraMissing; then nothing is declared."""
-        checked = checked_settings(provider, {"collection_name": f"memfold_{name}"} | config)
+        own = {"collection_name": f"memfold_{name}"} if projection_of(provider) == "vector" else {}
+        checked = checked_settings(provider, own | config)
         wanted = Declared(name, provider, checked.model_dump(mode="json", exclude_unset=True))
         path = self.path(name) / "store.json"
         if path.exists():
@@ -104,6 +115,10 @@ class Mirrors:
             )
         return self._folder / name
 
+    def partitions(self, name: str) -> list[int]:
+        """Of which the mirror has a book."""
+        return sorted(int(path.name[1:]) for path in self.path(name).glob("p[0-9]*") if path.is_dir())
+
     def shard_path(self, name: str, partition: int) -> Path:
         return self.path(name) / f"p{partition:04d}"
 
@@ -118,6 +133,10 @@ class OpenMirror:
         self.declared, self.turn, self.model = declared, Lock(), embedding.model
         self._mirrors, self._embedding = mirrors, embedding
         self._store: VectorStore | None = None
+
+    def open(self) -> None:
+        """Have the store. Raises as `store`."""
+        self.store()
 
     def store(self) -> VectorStore:
         """Makes the collection the first time. Raises as `open_store`, and InvalidInput for the vectors of another model."""
@@ -143,7 +162,9 @@ class OpenMirror:
         return ReembeddedShard(shard, self._embedding, generation=self.declared.role)
 
     def drop(self) -> None:
-        """Remove the collection, whoever's vectors it has."""
+        """Remove the collection, whoever's vectors it has, if it was ever made."""
+        if self._mirrors.made_by(self.declared.name) is None:
+            return
         with closing(
             open_store(self.declared.provider, self.declared.config, self._embedding.dimensions, False)
         ) as store:

@@ -13,6 +13,11 @@ class Run(NamedTuple):
 
 
 RUN: dict[str, list[Run]] = {
+    "lancedb": [
+        Run("`uri`: a folder", "LanceDB itself"),
+        Run("`uri`: `s3://…`", "S3Proxy, which speaks S3's protocol over a folder"),
+        Run("`uri`: `gs://…`, `az://…`", ""),
+    ],
     "qdrant": [
         Run("`path`", "qdrant-client's own local mode, in a folder"),
         Run("`url`, `host`", ""),
@@ -35,4 +40,5 @@ RUN: dict[str, list[Run]] = {
         Run("`store`: LangChain's InMemoryVectorStore", "itself, with LangChain's fake embeddings"),
         Run("`store`: any other", ""),
     ],
+    "sparql": [Run("any setting", "a real Apache Jena Fuseki 5.5 over TDB2")],
 }
