@@ -134,7 +134,8 @@ class _Tree:
             if root_of(trusted.size, nodes) != trusted.root:
                 return
             self._range = CompactRange(trusted.size, peaks_of(trusted.size, nodes))
-            self._matched = self._report.trusted_before = trusted.size
+            self._matched = trusted.size
+            self._report.trusted_before = max(self._report.trusted_before, trusted.size)
             for pin in [pin for pin in self._pins if pin.size < trusted.size]:
                 proof = consistency_proof(pin.size, trusted.size, nodes)
                 if not is_consistent(pin.size, trusted.size, proof, pin.root, trusted.root):

@@ -93,7 +93,7 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
         )
     if found["missed_reads"]:
         console.print(
-            f"reads that are not on record: {found['missed_reads']}; see logs/missed-reads.log in the home",
+            f"reads that may not be on record: {found['missed_reads']}; see logs/missed-reads.log in the home",
             highlight=False,
         )
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)

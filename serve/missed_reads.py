@@ -1,4 +1,4 @@
-"""Reads that were answered and could not be recorded: a line each in the home, so that `memfold status` can count them.
+"""Reads that were answered and whose event was not acknowledged: a line each in the home, so that `memfold status` can count them.
 
 When, which verb, how many events, and why; nothing of whose memories they were or what was asked.
 """
@@ -19,8 +19,8 @@ class MissedReads:
         self.path = home / "logs" / "missed-reads.log"
 
     def add(self, verb: str, why: Exception) -> None:
-        """One read event is lost."""
-        logger.warning("a %s was answered and is not on record: %s", verb, why)
+        """One read event is lost, or may be."""
+        logger.warning("a %s was answered, and its read event was not acknowledged: %s", verb, why)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # One short write at the end of a file: lines of several processes do not mix.
         with self.path.open("a", encoding="utf-8") as file:
