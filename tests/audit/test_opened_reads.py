@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid5
 
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 from msgspec.structs import replace
 
 from memfold.projections.archive import ArchiveShard
+from memfold.projections.archive_files import write_segment
+from memfold.projections.archive_rows import table_of
+from memfold.projections.archive_segments import Segment
 from memfold.schemas.codec import encode
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import ACCESS, key_of
@@ -102,6 +106,21 @@ async def test_reads_of_an_erased_subject_are_counted_and_closed(tmp_path: Path,
         found = await audit.sql("SELECT DISTINCT s.id FROM reads JOIN subjects s USING (subject)")
         assert found.rows == [{"id": "alex"}]
         assert found.left_out["erased"] == 2
+
+
+async def test_a_read_whose_archived_columns_say_that_it_is_anothers_is_not_shown_as_theirs(
+    tmp_path: Path, keys: KeyStore
+) -> None:
+    kims, alex = read_by(keys, 0, "kim", ["k"]), keys.subject_of("acme", "user", "alex")
+    table = table_of([kims])
+    at = table.schema.get_field_index("subject")
+    changed = table.set_column(at, table.schema.field(at), pa.array([alex]))
+    segment = Segment(tmp_path / "archive" / ACCESS, ACCESS, 0, 0, 0)
+    segment.directory.mkdir(parents=True)
+    write_segment(segment, changed)
+    with asked(tmp_path / "archive", [], keys, others=[kims]) as audit:
+        found = await audit.sql("SELECT * FROM reads", user_id="alex")
+        assert (len(found), found.left_out) == (0, {"unreadable": 1})
 
 
 async def test_both_kinds_of_records_that_do_not_count_are_added_up(tmp_path: Path, keys: KeyStore) -> None:
