@@ -187,6 +187,16 @@ async def test_a_read_of_an_agents_memories_is_on_the_log_of_each_user(
     assert not {e.record_id for e, _ in mine} & {e.record_id for e, _ in theirs}
 
 
+async def test_a_state_of_everybody_is_on_the_log_of_each(stack: Settings, strict: AsyncMemory) -> None:
+    users = somebody(), somebody()
+    ids = [await added(strict, user, "tea") for user in users]
+    await strict.audit.as_of("2100-01-01")
+    await strict.audit.memories_as_of("2100-01-01")
+    for user, one in zip(users, ids, strict=True):
+        reads = [(body.verb, envelope.memory_ids) for envelope, body in users_reads(stack, user)]
+        assert reads == [("as_of", [one])] * 2
+
+
 async def test_nobody_becomes_known_by_being_asked_for(stack: Settings, strict: AsyncMemory) -> None:
     user, run_id = somebody(), somebody()
     before = len(read_events(stack, "tenant", stack.tenant))
