@@ -92,6 +92,8 @@ def read_rows(events: list[ReadEvent]) -> list[Row]:
             "read_id": event.envelope.command_id,
             "time": naive(event.at),
             "memory_ids": event.envelope.memory_ids,
+            # A float of 32 bits: beyond a microsecond there is nothing but its error.
+            "duration_ms": round(event.body.duration_ms, 3),
             "query_hash": event.body.query_hash.hex(),
             "as_of": naive(event.body.as_of),
             "subject": event.envelope.subject,
