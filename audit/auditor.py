@@ -18,6 +18,7 @@ from memfold.audit.entries import log_entry, timeline_entries
 from memfold.audit.errors import UnknownRecord
 from memfold.audit.full_log import FullLog, relations_of, versions_of
 from memfold.audit.history import DuckDBHistory
+from memfold.audit.opened_reads import told_read
 from memfold.audit.relation_fold import Asserted
 from memfold.audit.report import Report
 from memfold.audit.report_changes import changes_report
@@ -29,6 +30,9 @@ from memfold.audit.seal_key import seal_key
 from memfold.audit.snapshot import Snapshot
 from memfold.audit.version_fold import Version
 from memfold.memory.errors import InvalidInput
+from memfold.memory.noting import note
+from memfold.memory.reads import Reads
+from memfold.schemas.partitions import CLEARS
 
 Told = dict[str, Any]
 ReportName = Literal["changes", "models", "retention"]
@@ -48,6 +52,7 @@ class Auditor(Struct, frozen=True):
     history: DuckDBHistory
     log: FullLog
     seals: Seals
+    reads: Reads = Reads("")
 
     def sql(self, sql: str, bounds: Bounds) -> AuditResult:
         return self.log.sql(sql, bounds)
@@ -83,15 +88,30 @@ class Auditor(Struct, frozen=True):
         events = sorted(read.events, key=lambda event: (event.recorded_at, event.partition, event.offset))
         return [log_entry(event, self.log.directory) for event in events], read.end
 
+    def newest_reads(self, bounds: Bounds, limit: int) -> list[Told]:
+        """The newest reads inside the bounds, the newest first."""
+        events, _ = self.log.reads(bounds)
+        newest = sorted(events, key=lambda event: (event.at, event.offset), reverse=True)[:limit]
+        directory = self.log.directory
+        nobodys = directory.known_subject(self.tenant, "tenant", self.tenant)
+        return [
+            told_read(event, None if subject == nobodys else directory.name_of(subject))
+            for event in newest
+            for subject in [event.envelope.subject]
+        ]
+
     def end(self) -> tuple[int, ...]:
         """The last offset of each partition of memfold.events."""
         return self.log.events.ask(Snapshot.end)
 
     def show(self, record_id: str) -> Told:
-        """The record of an event or a command. Raises UnknownRecord."""
-        for topic in (self.log.events, self.log.commands):
+        """The record of an event, a command or a read. Raises UnknownRecord."""
+        for topic in (self.log.events, self.log.commands, self.log.access):
             records = topic.ask(lambda snapshot: snapshot.record(self.tenant, record_id))
             told = [shown(record, self.log.keys) for record in records]
+            for one in told:
+                if one["closed"] is None:
+                    note(one["envelope"]["subject"], one["envelope"]["memory_ids"])
             genuine = [one for one in told if one["closed"] is None] or told
             if genuine:
                 others = [{name: one[name] for name in ("topic", "partition", "offset")} for one in told]
@@ -99,7 +119,7 @@ class Auditor(Struct, frozen=True):
                     **genuine[0],
                     "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
                 }
-        raise UnknownRecord(f"no event or command of this tenant has the id {record_id}")
+        raise UnknownRecord(f"no event, command or read of this tenant has the id {record_id}")
 
     def report(self, name: ReportName, bounds: Bounds) -> Report:
         """Raises as the report does."""
@@ -109,6 +129,9 @@ class Auditor(Struct, frozen=True):
 
     def bundle(self, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str]) -> Bundle:
         """Evidence of one user, sealed first. Raises as `Bundling.bundle`, and what sealing raises."""
+        if bounds.subject:
+            # A bundle holds the user's key, or bytes that it opens.
+            note(bounds.subject, [CLEARS])
         self.seals.renew()
         signer, files = seal_key(self.seals.folder), SealFiles(self.seals.folder)
         return Bundling(self.log, files, signer, witnessed).bundle(bounds, opened=opened, said=said)

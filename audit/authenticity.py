@@ -11,12 +11,16 @@ from memfold.audit.opened_rows import Sure
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import KeyDestroyed, MemfoldError, UnknownKey, UnknownSchema, Unreadable
 from memfold.schemas.opening import Decoded, Keys, open_decoded
-from memfold.schemas.partitions import EVENTS
+from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS
 from memfold.schemas.records import Envelope, LogRecord
 from memfold.schemas.registry import with_fingerprint
 
 BACK = 1_000
 """Milliseconds that a broker's time may step back between two records: a clock that is being adjusted, not one that was set."""
+
+
+_TOPIC_OF = {"memories_decided": EVENTS, "memory_read": ACCESS}
+"""Where records of a type belong; all others are commands."""
 
 
 def decoded_of(records: Sequence[LogRecord]) -> list[Decoded | Unreadable]:
@@ -54,9 +58,9 @@ class Authenticity:
         for record, each in zip(records, decoded, strict=True):
             self._check_time(record)
             envelope = self._opened(record, each)
-            if self._tree.topic != EVENTS:
+            if self._tree.topic == COMMANDS:
                 self._commands.end = record.offset + 1
-            elif envelope is not None:
+            elif self._tree.topic == EVENTS and envelope is not None:
                 self._check_order(record, envelope)
 
     def _check_time(self, record: LogRecord) -> None:
@@ -103,11 +107,10 @@ class Authenticity:
     def _belongs(
         self, record: LogRecord, envelope: Envelope | Sure, commands: dict[int, str]
     ) -> Envelope | Sure | None:
-        event = self._tree.topic == EVENTS
-        if (envelope.type == "memories_decided") != event:
+        if _TOPIC_OF.get(envelope.type, COMMANDS) != self._tree.topic:
             self._bad("forged", record, f"a {envelope.type} record does not belong on {record.topic}")
             return None
-        if not event:
+        if self._tree.topic == COMMANDS:
             commands[record.offset] = envelope.command_id
         return envelope
 

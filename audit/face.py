@@ -19,6 +19,7 @@ from memfold.audit.provenance import blame
 from memfold.audit.report import Report
 from memfold.audit.result import AuditResult
 from memfold.memory.errors import InvalidInput, InvalidType, UnknownMemory
+from memfold.memory.recorded import recorded
 from memfold.memory.scopes import checked_id, checked_scope
 
 Told = dict[str, Any]
@@ -35,6 +36,7 @@ class AsyncAudit:
     def __init__(self, ready: Callable[[], Awaitable[Auditor]]) -> None:
         self._ready = ready
 
+    @recorded("sql", "sql")
     async def sql(
         self,
         sql: str,
@@ -65,6 +67,7 @@ class AsyncAudit:
         )
         return await asyncio.to_thread(auditor.sql, _checked_sql(sql), bounds)
 
+    @recorded("blame", "memory_id")
     async def blame(self, memory_id: str) -> Told:
         """Of what a memory says now, where each part comes from: {id, memory, parts}, and of each part the message, the model
         calls, the decision and the version, each with its place in the log. Raises InvalidInput, UnknownMemory.
@@ -76,6 +79,7 @@ class AsyncAudit:
         commands = {event.envelope.command_id: await auditor.history.command_of(event) for event in events}
         return blame(events, commands, wanted)
 
+    @recorded("diff", as_of="end")
     async def diff(
         self,
         start: Any,
@@ -94,6 +98,7 @@ class AsyncAudit:
         moments = checked_moment("start", start), checked_moment("end", end)
         return await asyncio.to_thread(auditor.diff, bounds, *moments)
 
+    @recorded("timeline")
     async def timeline(
         self,
         *,
@@ -108,6 +113,7 @@ class AsyncAudit:
         bounds = _scoped(auditor, user_id, agent_id, run_id, since=since, until=until)
         return await asyncio.to_thread(auditor.timeline, bounds)
 
+    @recorded("as_of", as_of="moment")
     async def as_of(
         self,
         moment: Any,
@@ -124,6 +130,7 @@ class AsyncAudit:
         bounds = _bounds(auditor, user_id=user_id, agent_id=agent_id, run_id=run_id)
         return await asyncio.to_thread(auditor.as_of, bounds, at)
 
+    @recorded("as_of", as_of="moment")
     async def memories_as_of(
         self, moment: Any, *, agent_id: str | None = None, run_id: str | None = None
     ) -> AuditResult:
@@ -135,15 +142,14 @@ class AsyncAudit:
         bounds = _bounds(auditor, agent_id=agent_id, run_id=run_id)
         return await asyncio.to_thread(auditor.memories_then, bounds, at)
 
+    @recorded("log")
     async def log(
         self, *, user_id: str | None = None, since: Any = None, until: Any = None, limit: int = 50
     ) -> list[Told]:
         """The newest events, the newest first: what each did, who for, where it stands. Raises InvalidInput, TooMuchToOpen."""
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise InvalidInput(f"limit {limit!r} must be a whole number above 0")
         auditor = await self._ready()
         bounds = _bounds(auditor, user_id=user_id, since=since, until=until)
-        return await asyncio.to_thread(auditor.newest, bounds, limit)
+        return await asyncio.to_thread(auditor.newest, bounds, _checked_limit(limit))
 
     async def follow(
         self, *, user_id: str | None = None, after: Mapping[int, int] | None = None
@@ -152,17 +158,38 @@ class AsyncAudit:
         the partitions that it leaves out all. None: only what comes from now on. Raises InvalidInput, TooMuchToOpen.
         """
         auditor = await self._ready()
-        bounds = _bounds(auditor, user_id=user_id)
         position = await asyncio.to_thread(auditor.end) if after is None else _checked_after(after)
         while True:
-            entries, end = await asyncio.to_thread(auditor.behind, replace(bounds, after=position))
+            entries, position = await self._behind(position, user_id=user_id)
             for entry in entries:
                 yield entry
-            position = end
             if not entries:
                 # Kafka tells a consumer of news, but a consumer a partition for each who looks on would cost more than asking.
                 await asyncio.sleep(_PAUSE)
 
+    @recorded("follow", quiet=True)
+    async def _behind(
+        self, position: tuple[int, ...], *, user_id: str | None
+    ) -> tuple[list[Told], tuple[int, ...]]:
+        auditor = await self._ready()
+        bounds = replace(_bounds(auditor, user_id=user_id), after=position)
+        return await asyncio.to_thread(auditor.behind, bounds)
+
+    @recorded("reads")
+    async def reads(
+        self, *, user_id: str | None = None, since: Any = None, until: Any = None, limit: int = 100
+    ) -> list[Told]:
+        """Who read, the newest first: {at, who, purpose, verb, whose, decision, error, count, memory_ids, read_id}.
+
+        Of a user: the reads that gave memories of theirs, or asked for them. `whose` is None where nobody's memories were read.
+
+        Raises InvalidInput, TooMuchToOpen.
+        """
+        auditor = await self._ready()
+        bounds = _bounds(auditor, user_id=user_id, since=since, until=until)
+        return await asyncio.to_thread(auditor.newest_reads, bounds, _checked_limit(limit))
+
+    @recorded("show", "record_id")
     async def show(self, record_id: str) -> Told:
         """One event or command, decoded: its envelope, body, schema, exact bytes in hex, and where it stands.
 
@@ -174,6 +201,7 @@ class AsyncAudit:
         auditor = await self._ready()
         return await asyncio.to_thread(auditor.show, wanted)
 
+    @recorded("bundle", as_of="")
     async def bundle(
         self,
         output: str | Path,
@@ -197,6 +225,7 @@ class AsyncAudit:
             write_bundle, Path(output), auditor, bounds, not sealed, said, witnessed
         )
 
+    @recorded("report", as_of="")
     async def report(
         self, name: ReportName, *, user_id: str | None = None, since: Any = None, until: Any = None
     ) -> Report:
@@ -219,6 +248,12 @@ def _scoped(auditor: Auditor, user_id: Any, agent_id: Any, run_id: Any, **given:
 
 def _said(name: str, moment: Any) -> str | None:
     return None if moment is None else checked_moment(name, moment).isoformat()
+
+
+def _checked_limit(limit: object) -> int:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(f"limit {limit!r} must be a whole number above 0")
+    return limit
 
 
 def _checked_sql(sql: object) -> str:

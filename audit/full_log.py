@@ -1,7 +1,8 @@
-"""The full log to ask: commands, events and quarantine, archived or not, inside bounds that are applied before anything is opened."""
+"""The full log to ask: commands, events, reads and quarantine, archived or not, inside bounds applied before anything is opened."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
@@ -16,6 +17,7 @@ from memfold.audit.callers_sql import CallersSQL, named
 from memfold.audit.changes import Told, state
 from memfold.audit.connection import ReadOnlySQL
 from memfold.audit.errors import TooMuchToOpen
+from memfold.audit.opened_reads import ReadEvent, opened_reads, read_rows
 from memfold.audit.past import Past
 from memfold.audit.past_state import (
     Then,
@@ -36,12 +38,14 @@ from memfold.audit.tail import Tail
 from memfold.audit.version_fold import Version, version_fold
 from memfold.audit.view_rows import Row, call_rows, relation_rows, version_rows
 from memfold.audit.views import VIEWS
+from memfold.memory.noting import going_on, note
 from memfold.schemas.opening import Keys
-from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
+from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS, QUARANTINE
 from memfold.schemas.records import Event
 
 IN_COLUMNS = 20
 """How many times as many records one question may open in columns: each takes a tenth of the time, and keeps no vector."""
+_HELD = pa.schema([("subject", pa.large_string()), ("memory_id", pa.large_string())])
 _FOLDED = ("versions", "memories", "relations")
 
 
@@ -67,6 +71,7 @@ class FullLog:
         self._pasts: dict[str, Past] = {}
         self.events = Snapshots(self._sql, archive.resolve(), EVENTS, partitions, tail)
         self.commands = Snapshots(self._sql, archive.resolve(), COMMANDS, partitions, tail)
+        self.access = Snapshots(self._sql, archive.resolve(), ACCESS, partitions, tail)
 
     def lives(self, bounds: Bounds) -> Read:
         """All events up to `until` of the subjects that have one inside the bounds, and what cleared their tenant.
@@ -85,10 +90,12 @@ class FullLog:
         def inside(snapshot: Snapshot) -> Told:
             then = self._then(snapshot, bounds, at)
             other = self._state_of_special(snapshot, bounds, at, then[-1])
+            versions, relations = held_versions(*then), held_relations(*then)
+            _note_held(versions, relations)
             return {
                 "at": at.isoformat(),
-                "results": _merged(told_versions(held_versions(*then)), other["results"]),
-                "relations": _merged(told_relations(held_relations(*then)), other["relations"]),
+                "results": _merged(told_versions(versions), other["results"]),
+                "relations": _merged(told_relations(relations), other["relations"]),
             }
 
         return self.events.ask(inside)
@@ -99,7 +106,9 @@ class FullLog:
         def inside(snapshot: Snapshot) -> AuditResult:
             then = self._then(snapshot, bounds, at)
             other = self._state_of_special(snapshot, bounds, at, then[-1])["results"]
-            return AuditResult(with_told(memories_table(held_versions(*then)), other))
+            versions = held_versions(*then)
+            _note_held(versions)
+            return AuditResult(with_told(memories_table(versions), other))
 
         return self.events.ask(inside)
 
@@ -129,6 +138,10 @@ class FullLog:
         """The events inside the bounds; of the `newest` rows, if given. Raises as `lives`."""
         return self.events.ask(lambda snapshot: self._reading.window(snapshot, bounds, newest))
 
+    def reads(self, bounds: Bounds) -> tuple[list[ReadEvent], Read]:
+        """The read events inside the bounds, and what was left out. Raises as `lives`."""
+        return self.access.ask(lambda snapshot: opened_reads(snapshot, bounds, self._reading, self.keys))
+
     def sql(self, sql: str, bounds: Bounds) -> AuditResult:
         """One SELECT over the views inside the bounds. Raises InvalidInput, QueryStopped, and as `lives`."""
         wanted = named(sql)
@@ -138,11 +151,16 @@ class FullLog:
             read = self.lives(bounds)
         elif "model_calls" in wanted:
             read = self.window(bounds)
+        left_out = read.left_out()
+        if "reads" in wanted:
+            reads, left = self.reads(bounds)
+            tables["reads"] = pa.Table.from_pylist(read_rows(reads), schema=VIEWS["reads"].schema)
+            left_out = dict(Counter(left_out) + Counter(left.left_out()))
         for name in wanted:
-            if not VIEWS[name].topic:
+            if name not in tables and not VIEWS[name].topic:
                 tables[name] = pa.Table.from_pylist(self._rows(name, read, bounds), schema=VIEWS[name].schema)
         table = self._query(sql, [name for name in wanted if VIEWS[name].topic], tables, bounds)
-        return AuditResult(table, read.left_out())
+        return AuditResult(table, left_out)
 
     def _rows(self, name: str, read: Read, bounds: Bounds) -> list[Row]:
         if name == "model_calls":
@@ -180,8 +198,23 @@ class FullLog:
         """Waits for the questions that are being answered."""
         self.events.close()
         self.commands.close()
+        self.access.close()
         self._callers.close()
         self._sql.close()
+
+
+def _note_held(*held: pa.Table) -> None:
+    if not going_on():
+        return
+    for table in held:
+        of = (
+            table.select(["subject", "memory_id"])
+            .cast(_HELD)
+            .group_by("subject")
+            .aggregate([("memory_id", "list")])
+        )
+        for row in of.to_pylist():
+            note(row["subject"], row["memory_id_list"])
 
 
 def _merged(plain: list[Told], special: list[Told]) -> list[Told]:

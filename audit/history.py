@@ -19,11 +19,12 @@ from memfold.audit.snapshot import Snapshot
 from memfold.audit.snapshots import Snapshots
 from memfold.audit.tail import Tail
 from memfold.audit.touching import Touching
+from memfold.memory.noting import note
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_record
 from memfold.schemas.partitions import CLEARS, COMMANDS, EVENTS
-from memfold.schemas.records import Command, Event, MemoriesDecided
+from memfold.schemas.records import Command, Event, MemoriesDecided, MemoryRead
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,9 @@ class DuckDBHistory:
         answer = await self.answer(tenant, memory_id)
         if answer.unreadable:
             logger.warning("%d records that name the memory %s cannot be read", answer.unreadable, memory_id)
+        for event in answer.events:
+            if memory_id in event.envelope.memory_ids:
+                note(event.envelope.subject, [memory_id])
         return answer.events
 
     async def answer(self, tenant: str, memory_id: str) -> Answer:
@@ -90,7 +94,7 @@ class DuckDBHistory:
                 "the command at %s/%d/%d cannot be opened: %s", COMMANDS, partition, offset, reason
             )
             return None
-        if isinstance(body, MemoriesDecided) or envelope.command_id != event.envelope.command_id:
+        if isinstance(body, MemoriesDecided | MemoryRead) or envelope.command_id != event.envelope.command_id:
             return None
         return body
 

@@ -21,7 +21,7 @@ from memfold.audit.seal_files import SealFiles
 from memfold.memory.errors import UnknownMemory
 from memfold.projections.archive_files import read_batches
 from memfold.projections.archive_segments import read_covers
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import KEPT
 
 Json = dict[str, Any]
 
@@ -36,9 +36,9 @@ class Place(Struct, frozen=True):
 
 
 def locate(archive: Path, record_id: str) -> Place:
-    """The archived record with an id, an event's or a command's. Raises UnknownMemory, ShardDamaged."""
+    """The archived record with an id: an event's, a command's or a read's. Raises UnknownMemory, ShardDamaged."""
     columns = ["offset", "record_id", "leaf_hash", "timestamp_ms"]
-    for topic in (EVENTS, COMMANDS):
+    for topic in KEPT:
         for partition, cover in read_covers(archive, topic).items():
             for segment in cover:
                 for batch in read_batches(segment, columns, segment.rows):

@@ -16,8 +16,10 @@ from memfold.audit.bounds import Bounds
 from memfold.audit.errors import TooMuchToOpen
 from memfold.audit.fence import counting
 from memfold.audit.snapshot import Snapshot
+from memfold.memory.noting import note
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
+from memfold.schemas.partitions import CLEARS
 from memfold.schemas.records import Event, LogRecord, Scope
 
 MAX_OPENED = 100_000
@@ -60,7 +62,7 @@ class Reading:
         """
         subjects = None if bounds.subject is None else {bounds.subject}
         if newest is None:
-            return self._opened(snapshot, self._rows(snapshot, bounds, subjects), [], bounds)
+            return self._opened(snapshot, self.places(snapshot, bounds, subjects), [], bounds)
         rows = snapshot.newest(bounds, subjects, min(newest, self._limit + 1))
         if len(rows) > self._limit:
             raise TooMuchToOpen(
@@ -84,12 +86,13 @@ class Reading:
     def lives_of(self, snapshot: Snapshot, bounds: Bounds, subjects: set[str] | None) -> Read:
         """`lives` of the subjects, whether they have an event inside the bounds or not; None: of anybody. Raises as `window`."""
         whole = replace(bounds, scope=Scope(), since=None)
-        own = self._rows(snapshot, whole, subjects)
+        own = self.places(snapshot, whole, subjects)
         if not own:
             return Read(end=snapshot.end())
         return self._opened(snapshot, own, self._clears(snapshot, whole, own), bounds)
 
-    def _rows(self, snapshot: Snapshot, bounds: Bounds, subjects: set[str] | None) -> list[Place]:
+    def places(self, snapshot: Snapshot, bounds: Bounds, subjects: set[str] | None) -> list[Place]:
+        """The rows to open. Raises TooMuchToOpen."""
         rows = snapshot.rows(bounds, subjects, self._limit + 1)
         if len(rows) > self._limit:
             raise TooMuchToOpen(_too_much(snapshot.count(bounds, subjects), self._limit, bounds))
@@ -123,6 +126,10 @@ class Reading:
             counted = counting(snapshot, opened, self._keys) if opened else []
             read.events += counted
             read.duplicates += len(opened) - len(counted)
+        for event in read.events:
+            # A clear lists nobody's memories, and stands among another's events for the fold's sake.
+            if memory_ids := [one for one in event.envelope.memory_ids if one != CLEARS]:
+                note(event.envelope.subject, memory_ids)
         if read.unknown_key and not read.events and not read.erased:
             raise read.unknown_key
         return read

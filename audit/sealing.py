@@ -21,7 +21,7 @@ from memfold.audit.seal_key import seal_key
 from memfold.memory.errors import MemfoldError
 from memfold.projections.archive_rows import leaf_hash
 from memfold.projections.archive_source import ArchiveSource
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import KEPT
 
 
 class Sealer:
@@ -44,7 +44,7 @@ class Sealer:
         try:
             self.signer: Signer = seal_key(folder)
             remove_torn_end(self.files.heads_path)
-            for topic in (COMMANDS, EVENTS):
+            for topic in KEPT:
                 for partition in range(partitions):
                     name = TreeName(topic, partition)
                     self._trees[name] = _Tree(name, self.files, self._source, self.signer)

@@ -30,7 +30,7 @@ from memfold.projections.archive_rows import table_of
 from memfold.schemas.columns import Flags
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.opening import Decoded, Keys
-from memfold.schemas.partitions import COMMANDS, EVENTS, SEALS
+from memfold.schemas.partitions import COMMANDS, KEPT, SEALS
 from memfold.schemas.records import LogRecord
 
 Advance = Callable[[int], None]
@@ -74,7 +74,7 @@ def verify(evidence: Evidence, advance: Advance = lambda _: None) -> Report:
     trusted = pins.before(evidence.since) if evidence.since else {}
     for partition in range(evidence.partitions):
         commands = CommandIds()
-        for topic in (COMMANDS, EVENTS):
+        for topic in KEPT:
             tree = TreeName(topic, partition)
             _Tree(evidence, tree, pins, commands, report, advance).run(trusted.get(tree))
     return report
@@ -134,7 +134,8 @@ class _Tree:
             if root_of(trusted.size, nodes) != trusted.root:
                 return
             self._range = CompactRange(trusted.size, peaks_of(trusted.size, nodes))
-            self._matched = self._report.trusted_before = trusted.size
+            self._matched = trusted.size
+            self._report.trusted_before = max(self._report.trusted_before, trusted.size)
             for pin in [pin for pin in self._pins if pin.size < trusted.size]:
                 proof = consistency_proof(pin.size, trusted.size, nodes)
                 if not is_consistent(pin.size, trusted.size, proof, pin.root, trusted.root):

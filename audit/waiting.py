@@ -44,6 +44,7 @@ class Audit:
     show = _waited_for(AsyncAudit.show)
     bundle = _waited_for(AsyncAudit.bundle)
     report = _waited_for(AsyncAudit.report)
+    reads = _waited_for(AsyncAudit.reads)
 
     def follow(self, *, user_id: str | None = None, after: Mapping[int, int] | None = None) -> Iterator[Told]:
         """Events as they come; see AsyncAudit.follow."""

@@ -14,6 +14,7 @@ from benchmarks.asof import asof
 from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
+from benchmarks.reads import reads
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
 from benchmarks.seals import seals
 from benchmarks.stages import stages
@@ -25,6 +26,7 @@ ALL = (
     "idle",
     "single",
     "ingest",
+    "reads",
     "endpoint",
     "stages",
     "rebuild",
@@ -37,7 +39,7 @@ ALL = (
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
-    measures = {"idle": idle, "single": single, "ingest": ingest}
+    measures = {"idle": idle, "single": single, "ingest": ingest, "reads": reads}
     chosen = [name for name in measures if name in wanted]
     if not chosen:
         return []

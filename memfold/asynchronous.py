@@ -16,7 +16,9 @@ from memfold.memory.exploring import checked_format, checked_sparql, checked_wal
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
 from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
+from memfold.memory.readers import reading
 from memfold.memory.recalling import checked_limit, checked_threshold
+from memfold.memory.recorded import recorded
 from memfold.memory.results import (
     Result,
     around_result,
@@ -83,6 +85,8 @@ class AsyncMemory:
         assert self._caller is not None
         return self._caller
 
+    reading = staticmethod(reading)
+
     @property
     def audit(self) -> AsyncAudit:
         """Questions to the full log: SQL over it, where a memory comes from, what changed, what was known at a moment."""
@@ -147,6 +151,7 @@ class AsyncMemory:
         results = [one for pack in packs if pack.decided for one in item_results(pack.decided, pack.items)]
         return {"results": results, "receipts": receipts}
 
+    @recorded("search", "query")
     async def search(
         self,
         query: str,
@@ -182,12 +187,14 @@ class AsyncMemory:
         second |= searched_result(found.searched) if explain else {}
         return {"results": results, "relations": [*map(relation_result, found.relations)], **second}
 
+    @recorded("get", "memory_id")
     async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:
         """One memory, None when there is none or it was deleted; `as_of` as in `search`. Raises InvalidInput for what is no id."""
         then = checked_moment(as_of)
         row = await (await self._ready()).recalling_as_of(then).get(memory_id)
         return None if row is None else memory_result(row)
 
+    @recorded("get_all")
     async def get_all(
         self,
         *,
@@ -209,6 +216,7 @@ class AsyncMemory:
             "relations": [relation_result(relation) for relation in relations],
         }
 
+    @recorded("relations")
     async def relations(
         self,
         *,
@@ -234,6 +242,7 @@ class AsyncMemory:
         walk = checked_walk(entity, relationship, hops, as_of, valid_at, ended, limit)
         return around_result(await (await self._ready()).exploring.around(scope, walk))
 
+    @recorded("sparql", "query")
     async def sparql(
         self,
         query: str,
@@ -257,6 +266,7 @@ class AsyncMemory:
         asked = checked_sparql(query, parameters, timeout, limit)
         return await (await self._ready()).exploring.sparql(scope, asked)
 
+    @recorded("export")
     async def export(
         self,
         *,
@@ -317,12 +327,14 @@ class AsyncMemory:
         written = await (await self._ready()).writing.delete_all(scope, wait, key)
         return {"message": "Memories deleted", "receipts": [receipt_result(one.receipt) for one in written]}
 
+    @recorded("history", "memory_id")
     async def history(self, memory_id: str) -> list[Result]:
         """Every version of a memory, oldest first: old, new, event, when, by whom, from which command. Empty for an unknown one."""
         wanted = checked_memory_id(memory_id)
         caller = await self._ready()
         return versions(await caller.history.events_of(self._settings.tenant, wanted), wanted)
 
+    @recorded("explain", "memory_id")
     async def explain(self, memory_id: str) -> Result:
         """Why a memory says what it says: {id, memory, versions}, and of each version the message, the fact that was found in it,
         the decision, the relations and the model calls behind it, with their places in the log.

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memfold.asynchronous import AsyncMemory
 from memfold.audit.waiting import Audit
+from memfold.memory.readers import reading
 from memfold.serve.mem0_config import MemoryConfig, settings_of
 
 P = ParamSpec("P")
@@ -52,6 +53,7 @@ class Memory:
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
+    reading = staticmethod(reading)
     open = _waited_for(AsyncMemory.open)
     add = _waited_for(AsyncMemory.add)
     add_many = _waited_for(AsyncMemory.add_many)

@@ -38,6 +38,14 @@ class WriteUnknown(MemfoldError, TimeoutError):
     """The command may or may not be in the log. Do: call again with the idempotency key of the message; it cannot count twice."""
 
 
+class ReadDenied(MemfoldError, PermissionError):
+    """A read for this purpose is not allowed; nothing was read, and that it was asked for is on record. Do: name an allowed purpose."""
+
+
+class ReadNotRecorded(MemfoldError, ConnectionError):
+    """`audit.reads` is strict and the read event was not acknowledged: nothing is answered. Do: ask again when Kafka answers."""
+
+
 class NotVisibleYet(MemfoldError, TimeoutError):
     """The command is in the log, its effect not yet in view. Do: nothing is lost; `memfold status` shows the worker that lags."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from memfold.memory.errors import InvalidInput, InvalidType
 from memfold.memory.messages import checked_text, checked_time
 from memfold.memory.moments import checked_moment
+from memfold.memory.noting import note
 from memfold.memory.ports import (
     Around,
     GraphExport,
@@ -20,6 +21,7 @@ from memfold.memory.ports import (
 )
 from memfold.memory.recalling import checked_limit
 from memfold.memory.scopes import checked_id, owner_of
+from memfold.schemas.partitions import CLEARS
 from memfold.schemas.records import Scope
 
 MOST_HOPS = 3
@@ -41,15 +43,19 @@ class Exploring:
     async def around(self, scope: Scope, walk: Walk) -> Around:
         """Relations inside the scope, nearest first. An agent's or a run's may belong to many users."""
         if scope.user_id is None:
-            return await self.graph.around(self.tenant, None, scope, walk)
+            return _noted(None, await self.graph.around(self.tenant, None, scope, walk))
         subject = self.subjects.known_subject(self.tenant, *owner_of(scope))
         if subject is None:
             return Around([], [], False)
-        return await self.graph.around(self.tenant, subject, scope, walk)
+        return _noted(subject, await self.graph.around(self.tenant, subject, scope, walk))
 
     async def export(self, scope: Scope, format: str) -> str:
         """The graph of the scope's own subject, as far as the scope reaches."""
-        return await self.exports.export(self.tenant, self._own(scope), scope, format)
+        subject = self._own(scope)
+        if subject:
+            # Which memories a query's answer rests on cannot be told from it: it may be any.
+            note(subject, [CLEARS])
+        return await self.exports.export(self.tenant, subject, scope, format)
 
     async def sparql(self, scope: Scope, asked: SparqlAsked) -> dict[str, Any]:
         """What a query finds in that graph, and nowhere else: it runs over the export."""
@@ -59,6 +65,12 @@ class Exploring:
     def _own(self, scope: Scope) -> str:
         """The subject that new memories of the scope belong to; of one that is not known yet the graph is empty."""
         return self.subjects.known_subject(self.tenant, *owner_of(scope)) or ""
+
+
+def _noted(subject: str | None, found: Around) -> Around:
+    if subject or found.relations:
+        note(subject, (near.relation.memory_id for near in found.relations))
+    return found
 
 
 def checked_sparql(query: object, parameters: object, timeout: object, limit: object) -> SparqlAsked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from memfold.memory.filters import All, Condition, conjuncts
 from memfold.memory.following import pinned
 from memfold.memory.framing import embedded
 from memfold.memory.matching import matches
+from memfold.memory.noting import note
 from memfold.memory.ports import (
     About,
     Embedder,
@@ -87,6 +88,7 @@ class Recalling:
 
     async def get(self, memory_id: object) -> MemoryRow | None:
         rows = await self.index.find(self.tenant, [checked_memory_id(memory_id)])
+        _note(rows)
         return rows[0] if rows else None
 
     async def get_all(self, reach: Reach, limit: int) -> tuple[list[MemoryRow], list[Relation]]:
@@ -97,7 +99,9 @@ class Recalling:
         rows = await self.index.current(self.tenant, _only(within), reach.scope(), limit, reach.tree)
         relations = await self._related(reach, within, None, None)
         shown = {row.memory_id for row in rows}
-        return rows, [one for one in relations if reach.only_scope() or one.memory_id in shown]
+        given = [one for one in relations if reach.only_scope() or one.memory_id in shown]
+        _note(rows, given, _only(within))
+        return rows, given
 
     async def search(
         self, query: str, reach: Reach, limit: int, threshold: float, rerank: bool | None = None
@@ -122,6 +126,7 @@ class Recalling:
             # Relations of a whole tenant are too many to look through: those of whom the memories found belong to.
             within = Within(tuple(dict.fromkeys(hit.row.subject for hit in hits)))
         relations = await self._relations(query, hits, reach, within, ranked.corpus, ranked.inside, limit)
+        _note([hit.row for hit in hits], relations, _only(within))
         return Found(hits, relations, ranked.searched, reordered)
 
     def _second_look(self, rerank: bool | None) -> Reranking | None:
@@ -213,7 +218,17 @@ class Recalling:
             return Within(None, reach.agents, reach.runs)
         known = [self.subjects.known_subject(self.tenant, "user", user) for user in reach.users]
         subjects = tuple(sorted(subject for subject in known if subject is not None))
+        for subject in subjects:
+            note(subject)
         return Within(subjects) if subjects else None
+
+
+def _note(rows: Iterable[MemoryRow], relations: Iterable[Relation] = (), subject: str | None = None) -> None:
+    """What an answer gives; `subject` is whose all of its relations are, if that is known."""
+    for row in rows:
+        note(row.subject, [row.memory_id])
+    if relations:
+        note(subject, (relation.memory_id for relation in relations))
 
 
 def _only(within: Within) -> str | None:

@@ -26,6 +26,7 @@ from memfold.schemas.records import (
     DeleteRequested,
     Envelope,
     MemoriesDecided,
+    MemoryRead,
     MergeRequested,
     RetryRequested,
     SplitRequested,
@@ -45,6 +46,7 @@ BODIES: dict[str, type[Body]] = {
     "merge_requested": MergeRequested,
     "split_requested": SplitRequested,
     "memories_decided": MemoriesDecided,
+    "memory_read": MemoryRead,
 }
 _NAMES = {body: name for name, body in BODIES.items()}
 KeyOf = Callable[[str], bytes]

@@ -11,9 +11,12 @@ COMMANDS = "memfold.commands"
 EVENTS = "memfold.events"
 QUARANTINE = "memfold.quarantine"
 SEALS = "memfold.seals"
+ACCESS = "memfold.access"
+KEPT = (COMMANDS, EVENTS, ACCESS)
+"""The topics that are partitioned by subject: archived, sealed and verified."""
 
 CLEARS = "*"
-"""In the memory_ids of an event that takes memories out of view which it does not list."""
+"""In the memory_ids of an event that takes memories out of view, or of a read that gave memories, which it does not list."""
 
 
 def key_of(tenant: str, subject: str) -> bytes:

@@ -160,6 +160,21 @@ class MemoriesDecided(Struct, frozen=True):
     embedder: str = ""
 
 
+class MemoryRead(Struct, frozen=True):
+    verb: str
+    decision: str
+    actor: str
+    error: str = ""
+    purpose: str = ""
+    count: int = 0
+    query_hash: bytes = b""
+    agent_id: str | None = None
+    run_id: str | None = None
+    as_of: datetime | None = None
+    duration_ms: float = 0.0
+    strict: bool = False
+
+
 Command = (
     AddRequested
     | UpdateRequested
@@ -169,7 +184,7 @@ Command = (
     | MergeRequested
     | SplitRequested
 )
-Body = Command | MemoriesDecided
+Body = Command | MemoriesDecided | MemoryRead
 
 
 class Envelope(Struct, frozen=True):

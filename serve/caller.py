@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,16 +17,21 @@ from memfold.audit.seal_key import seal_key
 from memfold.memory.corpora import Corpora
 from memfold.memory.exploring import Exploring
 from memfold.memory.ports import HistoryLog
+from memfold.memory.readers import Reader
+from memfold.memory.reads import Reads
 from memfold.memory.recalling import Recalling
 from memfold.memory.reranking import Reranking
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.projections.vector_wide import LanceWideIndex
+from memfold.serve.audit_settings import account
 from memfold.serve.embedded import EmbeddedStack, running_stack
 from memfold.serve.embedding import ServedEmbedder
 from memfold.serve.kafka_log import KafkaWriteLog
+from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
 from memfold.serve.past import Past
+from memfold.serve.read_log import KafkaReadLog
 from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
@@ -42,6 +49,7 @@ class Caller:
     history: HistoryLog
     auditor: Auditor
     views: ViewClient
+    reads: Reads
     past: Past
     _closing: AsyncExitStack
 
@@ -67,6 +75,7 @@ class Caller:
             opening.callback(history.close)
             full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
             opening.callback(full_log.close)
+            reads = _reads(settings, parts, writer, opening)
             signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
             recalling = Recalling(
@@ -86,9 +95,14 @@ class Caller:
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
                 Auditor(
-                    settings.tenant, history, full_log, Seals(seals_of(settings), partial(seal_now, settings))
+                    settings.tenant,
+                    history,
+                    full_log,
+                    Seals(seals_of(settings), partial(seal_now, settings)),
+                    reads,
                 ),
                 views,
+                reads,
                 Past(recalling, parts.index, parts.feed),
                 opening.pop_all(),
             )
@@ -110,3 +124,16 @@ def _reranking(settings: Settings, opening: AsyncExitStack) -> Reranking | None:
     reranking, close = reranking_from(settings.reranker, settings.models)
     opening.push_async_callback(close)
     return reranking
+
+
+def _reads(settings: Settings, parts: Parts, writer: LogWriter, opening: AsyncExitStack) -> Reads:
+    chosen, tenant = settings.audit, settings.tenant
+    client = Reader(chosen.actor or account(), chosen.purpose)
+    if chosen.reads == "off":
+        return Reads(tenant, client=client, purposes=chosen.purposes)
+    log = KafkaReadLog(
+        tenant, writer, parts.keys, parts.partitions, MissedReads(settings.folder), strict=chosen.reads == "strict"
+    )  # fmt: skip
+    opening.callback(log.close)
+    key = hmac.digest(settings.key_encrypting_key(), b"memfold queries of reads", hashlib.sha256)
+    return Reads(tenant, log, parts.keys, parts.index, client, chosen.purposes, key)

@@ -17,6 +17,7 @@ from memfold.serve import (
     cli_memory,
     cli_projection,
     cli_proofs,
+    cli_reads,
     cli_replay,
     cli_report,
     cli_seals,
@@ -44,6 +45,7 @@ cli_seals.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
 cli_bundle.register(cli_audit.app)
 cli_report.register(cli_audit.app)
+cli_reads.register(cli_audit.app)
 app.add_typer(
     cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
 )

@@ -40,7 +40,7 @@ def sql(
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
 ) -> None:
-    """SQL over the full log: events, commands, versions, memories, relations, model_calls, quarantine, subjects."""
+    """SQL over the full log: events, commands, versions, memories, relations, model_calls, reads, quarantine, subjects."""
     if form in ("parquet", "arrow") and output is None:
         raise InvalidInput(f"--format {form} is not text; name a file with -o")
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as opened:

@@ -91,6 +91,11 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
         console.print(
             f"pending: {waiting}; `memfold retry` decides again what a model failed at", highlight=False
         )
+    if found["missed_reads"]:
+        console.print(
+            f"reads that may not be on record: {found['missed_reads']}; see logs/missed-reads.log in the home",
+            highlight=False,
+        )
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
 

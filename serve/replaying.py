@@ -122,7 +122,7 @@ async def standings_of_workers(settings: Settings, partitions: int | None = None
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
     )
     try:
-        found: Served = await asking(lambda: _projections_of(views))
+        found: Served = await asking(_projections_of, views)
     finally:
         await views.close()
     return found

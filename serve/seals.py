@@ -28,7 +28,7 @@ from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import KEPT
 from memfold.serve.embedded import running_stack
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
@@ -55,7 +55,7 @@ def seal_now(settings: Settings) -> dict[str, Any]:
     """
     parts = Parts.open(settings, running_stack(settings) or settings.bootstrap_servers)
     try:
-        wanted = [(topic, partition) for topic in (COMMANDS, EVENTS) for partition in range(parts.partitions)]
+        wanted = [(topic, partition) for topic in KEPT for partition in range(parts.partitions)]
         ends = {tree: end for tree, (_, end) in parts.reader.all_bounds(wanted).items()}
         for (topic, partition), end in ends.items():
             _archive(settings, parts.reader, topic, partition, end)
@@ -137,17 +137,17 @@ class Checking:
     def partitions(self) -> int:
         """As many as archive and seals know of, or the settings say."""
         archive = archive_of(self._settings)
-        found = [one.partition for topic in (COMMANDS, EVENTS) for one in segments(archive, topic)]
+        found = [one.partition for topic in KEPT for one in segments(archive, topic)]
         found += [tree.partition for tree in SealFiles(seals_of(self._settings)).trees()]
         return max(found, default=self._settings.partitions - 1) + 1
 
     def records(self) -> int:
         """About how many records there are to go through."""
-        trees = [(topic, partition) for topic in (COMMANDS, EVENTS) for partition in range(self.partitions)]
+        trees = [(topic, partition) for topic in KEPT for partition in range(self.partitions)]
         if self.log is not None:
             return sum(end for _, end in self.log.all_bounds(trees).values())
         ends: dict[tuple[str, int], int] = {}
-        for topic in (COMMANDS, EVENTS):
+        for topic in KEPT:
             for one in segments(archive_of(self._settings), topic):
                 ends[topic, one.partition] = max(one.last + 1, ends.get((topic, one.partition), 0))
         return sum(ends.values())
@@ -186,7 +186,7 @@ def _in_the_tail(settings: Settings, record_id: str) -> Place:
     parts = Parts.open(settings, running_stack(settings) or settings.bootstrap_servers)
     source = ArchiveSource(archive_of(settings))
     try:
-        for topic in (EVENTS, COMMANDS):
+        for topic in KEPT:
             for partition in range(parts.partitions):
                 start, end = source.position(topic, partition) + 1, parts.reader.bounds(topic, partition)[1]
                 for batch in parts.reader.read(topic, partition, start, end):

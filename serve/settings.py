@@ -16,6 +16,7 @@ from memfold.memory.weights import Weights
 from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
+from memfold.serve.audit_settings import AuditSettings
 from memfold.streams.connection import Connection
 from memfold.streams.topics import TopicPlan
 
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     weights: Weights = Field(
         default_factory=Weights, description="How much each part of a search's score counts."
     )

@@ -9,7 +9,8 @@ from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.embedded_by import embedded_by
 from memfold.projections.generations import Generations
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import ViewClient
@@ -42,16 +43,13 @@ def processes_of(settings: Settings) -> list[dict[str, Any]]:
 async def status_of(parts: Parts, views: ViewClient) -> Status:
     """Everything that `memfold status --json` prints. Raises BrokerUnreachable."""
     settings, partitions = parts.settings, parts.partitions
-    wanted = [(topic, partition) for topic in (COMMANDS, EVENTS) for partition in range(partitions)]
+    wanted = [(topic, partition) for topic in KEPT for partition in range(partitions)]
     bounds, workers, pending = await asyncio.gather(
         asyncio.to_thread(parts.reader.all_bounds, wanted),
         views.status(),
         _pending(parts),
     )
-    ends = {
-        topic: [bounds[topic, partition][1] for partition in range(partitions)]
-        for topic in (COMMANDS, EVENTS)
-    }
+    ends = {topic: [bounds[topic, partition][1] for partition in range(partitions)] for topic in KEPT}
     return {
         "home": str(settings.folder),
         "bootstrap_servers": parts.connection.bootstrap_servers,
@@ -65,6 +63,7 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
             {"pid": worker["pid"], **breaker} for worker in workers for breaker in worker.get("breakers", [])
         ],
         "pending": pending,
+        "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
 

@@ -20,7 +20,7 @@ from memfold.providers.breaker import BreakerState
 from memfold.providers.presets import breakers_of, close_models, judges_from
 from memfold.replay.build import open_shard
 from memfold.replay.reembedding import Embedding
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, record_first
 from memfold.serve.parts import Parts
@@ -98,7 +98,7 @@ class Worker:
             return Processor(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common)
         if role in self._generations:
             return Processor(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common)
-        return Processor(role, [COMMANDS, EVENTS], self._archive_sink, *common, linger=LINGER)
+        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts

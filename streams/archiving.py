@@ -1,4 +1,4 @@
-"""The sink of the archive processor: records of commands and events, exactly as they are, into Parquet segments.
+"""The sink of the archive processor: records of commands, events and reads, exactly as they are, into Parquet segments.
 
 Records that cannot be opened are archived like all others: the archive is the log, not a view of it.
 """

@@ -28,7 +28,7 @@ from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import CLEARS, EVENTS, key_of
-from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided
+from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided, MemoryRead
 from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
 from memfold.streams.outcomes import Outcomes
@@ -106,7 +106,7 @@ class DecideSink:
         """The command, unless it is forged or has been decided or admitted before."""
         try:
             envelope, body = open_record(record, self._room.keys)
-            if isinstance(body, MemoriesDecided):
+            if isinstance(body, MemoriesDecided | MemoryRead):
                 raise Unreadable(f"a {envelope.type} record does not belong on {record.topic}")
         except (Unreadable, UnknownKey, KeyDestroyed) as reason:
             await self._room.quarantine.put(record, "decide", str(reason))

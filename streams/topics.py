@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 )
 
 from memfold.memory.errors import BrokerUnreachable, TopicMisconfigured
-from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE, SEALS
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
 from memfold.streams.connection import Connection, once_settled
 
 MAX_RECORD = 8 * 1024 * 1024
@@ -54,10 +54,11 @@ def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
     except KafkaException as failure:
         raise unreachable(connection, failure) from failure
     partitions = counts.get(COMMANDS, plan.partitions)
-    if counts.get(EVENTS, partitions) != partitions:
-        wrong.append(
-            f"{EVENTS} has {counts[EVENTS]} partitions, {COMMANDS} has {partitions}; they must be equal"
-        )
+    for name in KEPT:
+        if counts.get(name, partitions) != partitions:
+            wrong.append(
+                f"{name} has {counts[name]} partitions, {COMMANDS} has {partitions}; they must be equal"
+            )
     if wrong:
         raise TopicMisconfigured(
             "this log would not keep history: "
@@ -79,7 +80,7 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
     settings = _REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
     new = [
         NewTopic(name, count, plan.replication, config=settings)
-        for name, count in ((COMMANDS, partitions), (EVENTS, partitions), (QUARANTINE, 1), (SEALS, 1))
+        for name, count in (*((name, partitions) for name in KEPT), (QUARANTINE, 1), (SEALS, 1))
         if name not in counts
     ]
     if not new:
@@ -95,7 +96,7 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
 
 @once_settled
 def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (COMMANDS, EVENTS, QUARANTINE, SEALS)]
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in (*KEPT, QUARANTINE, SEALS)]
     wrong: list[str] = []
     for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
         found = future.result()

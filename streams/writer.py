@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -49,6 +49,16 @@ class LogWriter:
         while not self._closed.is_set():
             self._producer.poll(0.1)
 
+    def send(
+        self, topic: str, partition: int, key: bytes, value: bytes, ended: Callable[[Exception | None], None]
+    ) -> None:
+        """Append a record without waiting; `ended` is told how it went, from another thread. Raises NotWritten."""
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            ended(None if error is None else _failure(error, topic, partition))
+
+        self._produce(topic, partition, key, value, delivered)
+
     async def append(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[int]:
         """Append (key, value) pairs in order; the offset of each. All of them are awaited before an error is raised.
 
@@ -59,7 +69,10 @@ class LogWriter:
         for key, value in records:
             future: asyncio.Future[int] = loop.create_future()
             futures.append(future)
-            self._produce(topic, partition, key, value, future, loop)
+            try:
+                self._produce(topic, partition, key, value, _settling(future, loop, topic, partition))
+            except NotWritten as failure:
+                _settle(future, failure)
         results = await asyncio.gather(*futures, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
@@ -72,27 +85,18 @@ class LogWriter:
         partition: int,
         key: bytes,
         value: bytes,
-        future: asyncio.Future[int],
-        loop: asyncio.AbstractEventLoop,
+        delivered: Callable[[KafkaError | None, Message], None],
     ) -> None:
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            outcome = message.offset() if error is None else _failure(error, topic, partition)
-            loop.call_soon_threadsafe(_settle, future, outcome)
-
         try:
             self._producer.produce(topic, value, key, partition, on_delivery=delivered)
         except BufferError:
-            failure = NotWritten(
+            raise NotWritten(
                 "the writer's queue is full: the broker takes records slower than they come; retry"
-            )
-            _settle(future, failure)
+            ) from None
         except KafkaException as refused:
-            _settle(
-                future,
-                NotWritten(
-                    f"{topic}/{partition} refused a record: {refused.args[0].str()}; nothing was written"
-                ),
-            )
+            raise NotWritten(
+                f"{topic}/{partition} refused a record: {refused.args[0].str()}; nothing was written"
+            ) from refused
 
     def close(self) -> None:
         """Wait for what is on its way, at most 10 s."""
@@ -107,6 +111,16 @@ def _failure(error: KafkaError, topic: str, partition: int) -> Exception:
     return WriteUnknown(
         f"{topic}/{partition} gave no clear answer ({error.str()}); the record may be in the log or not"
     )
+
+
+def _settling(
+    future: asyncio.Future[int], loop: asyncio.AbstractEventLoop, topic: str, partition: int
+) -> Callable[[KafkaError | None, Message], None]:
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        outcome = message.offset() if error is None else _failure(error, topic, partition)
+        loop.call_soon_threadsafe(_settle, future, outcome)
+
+    return delivered
 
 
 def _settle(future: asyncio.Future[int], outcome: int | Exception | None) -> None:

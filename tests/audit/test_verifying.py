@@ -306,7 +306,7 @@ def test_a_sealers_key_replaced(deployment: Deployment, tmp_path: Path) -> None:
         (tmp_path / "seals" / name).write_text((other.home / "seals" / name).read_text())
     assert trusted != deployment.verifier
     bad = found(deployment.verify().findings, "seal")
-    assert bad.file.endswith("memfold.commands-00000.seals")
+    assert bad.file.endswith("memfold.access-00000.seals")
     assert f"not by {deployment.verifier.name}" in bad.said
 
 

@@ -69,7 +69,7 @@ def test_status_lists_every_process_topic_and_role(stack: Settings) -> None:
     status = parsed(stack, "status")
     assert [p["role"] for p in status["processes"]] == ["supervisor", "broker", "worker"]
     assert all(psutil.pid_exists(p["pid"]) for p in status["processes"])
-    assert set(status["topics"]) == {"memfold.commands", "memfold.events"}
+    assert set(status["topics"]) == {"memfold.commands", "memfold.events", "memfold.access"}
     assert [r["role"] for r in status["roles"]] == ["decide", "vector", "graph", "archive"]
     assert all(r["generation"].startswith("g") for r in status["roles"] if r["role"] in ("vector", "graph"))
     assert "generation" in run(stack, "status")

@@ -17,7 +17,7 @@ from confluent_kafka.admin import (
 
 from memfold.infra.broker import Broker
 from memfold.memory.errors import BrokerUnreachable, LogTruncated, NotWritten, TopicMisconfigured
-from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
+from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS, QUARANTINE
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
 from memfold.streams.topics import MAX_RECORD, TopicPlan, ensure_topics
@@ -60,6 +60,15 @@ def test_topics_are_made_once_and_keep_their_partitions(connection: Connection, 
     assert {COMMANDS, EVENTS, QUARANTINE} <= set(admin.list_topics().topics)
 
 
+def test_a_log_from_before_there_were_read_events_gets_their_topic(
+    connection: Connection, admin: AdminClient
+) -> None:
+    partitions = ensure_topics(connection, PLAN)
+    admin.delete_topics([ACCESS])[ACCESS].result()
+    assert ensure_topics(connection, TopicPlan(partitions=partitions + 5)) == partitions
+    assert len(admin.list_topics().topics[ACCESS].partitions) == partitions
+
+
 @pytest.mark.parametrize(
     ("topic", "name", "wrong", "right"),
     [
@@ -68,6 +77,7 @@ def test_topics_are_made_once_and_keep_their_partitions(connection: Connection, 
         (COMMANDS, "cleanup.policy", "compact", "delete"),
         (EVENTS, "message.timestamp.type", "CreateTime", "LogAppendTime"),
         (QUARANTINE, "retention.ms", "1000", "-1"),
+        (ACCESS, "retention.ms", "1000", "-1"),
     ],
 )
 def test_a_setting_that_would_lose_history_refuses_the_start_and_is_named(

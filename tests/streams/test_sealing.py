@@ -79,8 +79,8 @@ def archived(home: Path, count: int) -> None:
 async def test_every_seal_is_published_and_a_witness_can_follow_the_topic(
     connection: Connection, reader: LogReader, tmp_path: Path
 ) -> None:
-    # Each round publishes the seals of both trees at first, later of the one with news; and the heads.
-    for count, notes in ((5, 3), (9, 5), (40, 7)):
+    # Each round publishes the seals of all three trees at first, later of the one with news; and the heads.
+    for count, notes in ((5, 4), (9, 6), (40, 8)):
         archived(tmp_path, count)
         await run_until(tmp_path, connection, reader, notes)
     files, verifier = SealFiles(tmp_path / "seals"), seal_verifier(tmp_path / "seals")
@@ -102,12 +102,12 @@ async def test_what_a_crash_kept_from_the_topic_is_published_by_the_next_sealer(
         archived(tmp_path, count)
         with closing(Sealer(tmp_path / "archive", tmp_path / "seals", 1)) as sealer:
             sealer.seal()
-    await run_until(tmp_path, connection, reader, 5)
+    await run_until(tmp_path, connection, reader, 6)
     texts = published(reader, tmp_path)
-    assert len(texts) == 5
+    assert len(texts) == 6
     # And once more when only the mark of what is published was lost.
     (tmp_path / "seals" / "published").unlink()
-    await run_until(tmp_path, connection, reader, 10)
+    await run_until(tmp_path, connection, reader, 12)
     assert sorted(published(reader, tmp_path)) == sorted(texts * 2)
 
 
@@ -115,12 +115,12 @@ async def test_a_home_that_was_put_back_does_not_fork_the_log(
     connection: Connection, reader: LogReader, tmp_path: Path
 ) -> None:
     archived(tmp_path, 5)
-    await run_until(tmp_path, connection, reader, 3)
+    await run_until(tmp_path, connection, reader, 4)
     shutil.copytree(tmp_path / "seals", tmp_path / "copy")
     archived(tmp_path, 9)
-    await run_until(tmp_path, connection, reader, 5)
+    await run_until(tmp_path, connection, reader, 6)
     shutil.rmtree(tmp_path / "seals")
     shutil.copytree(tmp_path / "copy", tmp_path / "seals")
     with pytest.raises(SealRefused, match=r"has a seal of 9 records, .* knows of 5 only"):
         await run_until(tmp_path, connection, reader, 100)
-    assert len(published(reader, tmp_path)) == 5
+    assert len(published(reader, tmp_path)) == 6
