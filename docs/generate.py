@@ -240,15 +240,16 @@ def audit_views() -> str:
 
 
 def stores() -> str:
-    """Every vector store: its settings, its extra, and what it was run against."""
+    """Every other store: its settings, its extra, and what it was run against."""
     sys.path.append(str(HERE.parent))
     run = import_module("tests.stores.run").RUN
-    lines = [_MADE + "# Other vector stores\n", _STORES]
+    lines = [_MADE + "# Other stores\n", _STORES]
     lines += ["| store | install | reached by | run against |", "|---|---|---|---|"]
     for provider in ADAPTERS:
         for one in run[provider]:
             against = one.against or "**not run**: no such service was there"
-            lines.append(f"| `{provider}` | `memfold[{provider}]` | {one.mode} | {against} |")
+            install = f"`memfold[{provider}]`" if ADAPTERS[provider].client else "nothing"
+            lines.append(f"| `{provider}` | {install} | {one.mode} | {against} |")
     for provider in ADAPTERS:
         lines += ["", f"## {provider}\n", "| setting | default | |", "|---|---|---|"]
         for name, field in settings_class(provider).model_fields.items():
@@ -258,8 +259,9 @@ def stores() -> str:
     return "\n".join(lines) + "\n"
 
 
-_STORES = """LanceDB is the vector projection, and needs nothing of this page. A mirror is the same fold of the same log into
-another store, for your own tools, or for a search that asks that store.
+_STORES = """LanceDB is the vector projection and Oxigraph the graph's; they need nothing of this page. A mirror is the same fold of
+the same log into another store, for your own tools, or for a search that asks that store: vectors in one of the vector stores,
+the graph at any SPARQL 1.1 endpoint (`sparql`).
 
 ```
 memfold projection add q --store qdrant --set path=./qdrant    # filled from the log; --from archive where the log is gone

@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import cast
+from typing import Annotated, cast
 
 import lancedb
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.index import BTree
 from lancedb.query import LanceVectorQueryBuilder
 from msgspec.structs import replace
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import from_json
 
 from memfold.projections.base import Position
 from memfold.projections.vector_filter import every, literal, one_of
@@ -32,14 +33,22 @@ _CAUSE = re.compile(r'message: "([^"]*)"')
 _TIMES = ("created_at", "updated_at", "valid_from", "valid_to")
 _SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
+Options = Annotated[
+    dict[str, str], BeforeValidator(lambda given: from_json(given) if isinstance(given, str) else given)
+]
+"""JSON where a command line gives it."""
+
 
 class LanceSettings(StoreSettings):
     uri: str = Field(
         min_length=1,
         description="A folder, or `s3://bucket/path`, `gs://bucket/path`, `az://container/path`.",
     )
-    storage_options: dict[str, str] = Field(
-        default={}, repr=False, description="What the object store's client takes: region, endpoint, keys."
+    storage_options: Options = Field(
+        default={},
+        repr=False,
+        description="What the object store's client takes: region, endpoint, keys; a mapping, or JSON. Its own environment "
+        "variables (`AWS_REGION` …) count too.",
     )
 
 

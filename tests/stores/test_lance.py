@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from memfold.infra.ports import free_ports
-from memfold.stores.adapters import open_store
+from memfold.memory.errors import InvalidInput
+from memfold.stores.adapters import checked_settings, open_store
 from memfold.stores.errors import StoreUnavailable
 from memfold.stores.port import VectorStore
 from tests.stores.jars import Jar
@@ -81,3 +82,11 @@ def s3_server(folder: Path) -> Iterator[str]:
 def test_a_bucket_that_is_not_there_is_named() -> None:
     with pytest.raises(StoreUnavailable, match=rf"s3://{BUCKET}/.* does not answer"):
         in_bucket("http://127.0.0.1:9", uuid4().hex, True)
+
+
+def test_options_may_be_json_as_a_command_line_gives_them(tmp_path: Path) -> None:
+    config = {"uri": str(tmp_path), "collection_name": "memories"}
+    checked = checked_settings("lancedb", {**config, "storage_options": '{"region": "eu-west-1"}'})
+    assert checked.model_dump()["storage_options"] == {"region": "eu-west-1"}
+    with pytest.raises(InvalidInput, match="storage_options: .*JSON"):
+        checked_settings("lancedb", {**config, "storage_options": "eu-west-1"})
