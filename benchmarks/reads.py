@@ -1,4 +1,4 @@
-"""What recording costs a search: off, async and strict in turn, ten questions each, in one run over one stack."""
+"""What recording costs a search: off, async and strict in turn, a hundred questions each, in one run over one stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.table import Row, percentiles
 from memfold import AsyncMemory
 from memfold.serve.settings import Settings
 
-MEMORIES, ROUNDS, BLOCK, WANTED = 1_000, 60, 10, 1.05
+MEMORIES, ROUNDS, BLOCK, WANTED = 1_000, 8, 100, 1.05
 MODES = ("off", "async", "strict")
 
 

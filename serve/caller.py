@@ -38,6 +38,9 @@ from memfold.serve.tail import KafkaTail
 from memfold.serve.view_client import ViewClient
 from memfold.streams.writer import LogWriter
 
+GATHERED_MS = 500
+"""How long reads wait for others when nobody waits for them: sent one by one, each costs the next search of the same machine 2 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -131,6 +134,9 @@ def _reads(settings: Settings, parts: Parts, writer: LogWriter, opening: AsyncEx
     client = Reader(chosen.actor or account(), chosen.purpose)
     if chosen.reads == "off":
         return Reads(tenant, client=client, purposes=chosen.purposes)
+    if chosen.reads == "async":
+        writer = LogWriter(parts.connection, linger_ms=GATHERED_MS)
+        opening.callback(writer.close)
     log = KafkaReadLog(
         tenant, writer, parts.keys, parts.partitions, MissedReads(settings.folder), strict=chosen.reads == "strict"
     )  # fmt: skip
