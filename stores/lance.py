@@ -122,7 +122,7 @@ def _condition(test: Test) -> str:
     if test.field == "valid_to" and test.value == FOREVER and test.operator == "eq":
         return "valid_to IS NULL"
     if test.operator == "in":
-        return one_of(test.field, test.value)
+        return one_of(test.field, cast(tuple[str, ...], test.value))
     compared = f"{test.field} {_SIGNS[test.operator]} {_value(test)}"
     if test.field == "valid_to" and test.operator in ("gt", "gte"):
         return f"(valid_to IS NULL OR {compared})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 import pytest
@@ -36,17 +37,17 @@ class TestLanceInAFolder(StoreContract):
 
 
 class TestLanceInABucket(StoreContract):
+    ENDPOINT: ClassVar[str]
+
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def s3(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-        with s3_server(tmp_path_factory.mktemp("s3")) as cls.endpoint:
+        with s3_server(tmp_path_factory.mktemp("s3")) as TestLanceInABucket.ENDPOINT:
             yield
 
-    @classmethod
-    def open_store(cls, folder: Path, new: bool) -> VectorStore:
-        return in_bucket(cls.endpoint, folder.name, new)
-
-    endpoint = ""
+    @staticmethod
+    def open_store(folder: Path, new: bool) -> VectorStore:
+        return in_bucket(TestLanceInABucket.ENDPOINT, folder.name, new)
 
 
 def in_bucket(endpoint: str, path: str, new: bool) -> VectorStore:
