@@ -78,7 +78,9 @@ class VectorShard:
         return digest(self._table)
 
     def close(self) -> None:
-        """Leaves the files in their best order, unless that was done just now."""
+        """Leaves the files in their best order, unless that was done just now. Closing again does nothing."""
+        if self._lock.closed:
+            return
         try:
             self._table.settle()
         finally:

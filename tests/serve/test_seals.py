@@ -192,4 +192,4 @@ async def test_the_worker_seals_by_itself_after_a_kill(tmp_path: Path) -> None:
         assert report["counts"]["seals"] >= 3
     finally:
         await asyncio.to_thread(running.stop)
-    assert b64decode((settings.folder / "seals" / "vkey").read_text().strip().rpartition("+")[2])[0] == 1
+    assert b64decode((settings.folder / "seals" / "vkey").read_text().strip().split("+", 2)[2])[0] == 1
