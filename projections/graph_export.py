@@ -42,15 +42,21 @@ def spelled_out(
 ) -> Dataset:
     """The dataset of a subject, in memory: what holds in its graph, every assertion in the /prov graph behind it."""
     store = ox.Store()
-    active = list(active)
-    store.extend(holding(graph, active))
-    for assertion in active:
-        store.extend(provenance(graph, assertion))
-    for assertion, until in ended:
-        store.extend(provenance(graph, assertion, until))
+    store.extend(every_quad(graph, active, ended))
     dataset = Dataset(store=OxigraphStore(store=store))
     _bind(dataset)
     return dataset
+
+
+def every_quad(
+    graph: SubjectGraph, active: Iterable[Assertion], ended: Iterable[tuple[Assertion, datetime]]
+) -> Iterator[ox.Quad]:
+    """What stands in both graphs of a subject."""
+    for assertion in active:
+        yield from holding(graph, [assertion])
+        yield from provenance(graph, assertion)
+    for assertion, until in ended:
+        yield from provenance(graph, assertion, until)
 
 
 def holding(graph: SubjectGraph, active: Iterable[Assertion]) -> Iterator[ox.Quad]:

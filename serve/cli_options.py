@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from memfold.infra.ready import announce_ready
+from memfold.serve.settings import Settings
 
 console = Console()
 
@@ -26,6 +31,19 @@ Run = Annotated[str | None, typer.Option("--run", help="run_id of the memories."
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="What would have been answered then, e.g. 2026-03-03T10:00Z.")
 ]
+
+
+def ready_member(settings: Settings, doing: str) -> tuple[str, Callable[[], None]]:
+    """The name that the supervisor gave this process ("" where none did), and what says that it is ready: to the supervisor, or to you."""
+    member = os.environ.get("MEMFOLD_ROLE", "")
+
+    def ready() -> None:
+        if member:
+            announce_ready(settings.folder, member)
+        else:
+            console.print(f"{doing}; Ctrl-C stops", highlight=False)
+
+    return member, ready
 
 
 def print_json(value: Any) -> None:

@@ -1,12 +1,10 @@
 """`memfold projection add|list|run|search|verify|remove`: mirrors of the vector projection in other stores."""
 
 import asyncio
-import os
 from typing import Annotated
 
 import typer
 
-from memfold.infra.ready import announce_ready
 from memfold.memory.errors import InvalidInput
 from memfold.memory.moments import checked_moment
 from memfold.memory.ports import Hit
@@ -26,6 +24,7 @@ from memfold.serve.cli_options import (
     console,
     print_json,
     print_rows,
+    ready_member,
 )
 from memfold.serve.mirror_worker import MirrorWorker
 from memfold.serve.mirrors import Mirrors
@@ -111,14 +110,7 @@ def run(name: Name, home: Home = None, bootstrap_servers: Bootstrap = None) -> N
     """Keep a mirror current in this process until Ctrl-C, and answer searches of it."""
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     declared = Mirrors(settings.folder).get(name)
-    member = os.environ.get("MEMFOLD_ROLE", "")
-
-    def ready() -> None:
-        if member:
-            announce_ready(settings.folder, member)
-        else:
-            console.print(f"keeping {name} ({declared.provider}) current; Ctrl-C stops", highlight=False)
-
+    member, ready = ready_member(settings, f"keeping {name} ({declared.provider}) current")
     run_process(settings, lambda parts: MirrorWorker(parts, declared, member), ready)
 
 

@@ -1,16 +1,14 @@
 """`memfold up|down|status|doctor|worker|config`: the processes of a stack."""
 
 import asyncio
-import os
 import subprocess
 from typing import Annotated
 
 import typer
 
 from memfold.infra.processes import stop_process
-from memfold.infra.ready import announce_ready
 from memfold.infra.stack_file import running_stack as stack_of
-from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
+from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows, ready_member
 from memfold.serve.doctor import examine
 from memfold.serve.embedded import check_before_start, start_up, wait_ready
 from memfold.serve.running import run_stack, status_now
@@ -123,14 +121,7 @@ def worker(
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     checked = checked_roles(roles or [])
     # The supervisor names each worker; a static group member that comes back keeps its partitions.
-    member = os.environ.get("MEMFOLD_ROLE", "")
-
-    def ready() -> None:
-        if member:
-            announce_ready(settings.folder, member)
-        else:
-            console.print(f"following as {', '.join(checked)}; Ctrl-C stops", highlight=False)
-
+    member, ready = ready_member(settings, f"following as {', '.join(checked)}")
     run_worker(settings, checked, member, ready)
 
 

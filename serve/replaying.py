@@ -114,17 +114,14 @@ def _checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
 async def standings_of_workers(settings: Settings, partitions: int | None = None) -> Served:
     """How the shards of living workers stand, empty where none lives; waits up to 20 s for partitions that change hands."""
     wanted = len(PROJECTIONS) * (partitions or settings.partitions)
-    views = ViewClient(settings.folder, settings.view_token())
     asking = AsyncRetrying(
         retry=retry_if_result(lambda found: 0 < len(found) < wanted),
         stop=stop_after_delay(20),
         wait=wait_fixed(0.2),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
     )
-    try:
+    async with ViewClient(settings.folder, settings.view_token()) as views:
         found: Served = await asking(_projections_of, views)
-    finally:
-        await views.close()
     return found
 
 
@@ -139,9 +136,6 @@ async def _switched_by_worker(settings: Settings, projection: str, generation: s
     """False when no living worker runs the projection."""
     if not any(projection in address.roles for address in addresses(settings.folder)):
         return False
-    views = ViewClient(settings.folder, settings.view_token())
-    try:
+    async with ViewClient(settings.folder, settings.view_token()) as views:
         await views.switch(projection, generation)
-    finally:
-        await views.close()
     return True

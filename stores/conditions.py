@@ -6,8 +6,9 @@ OR, NOT, metadata, relations and texts inside texts differ too much from store t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, LiteralString, NamedTuple, cast
 
 from memfold.memory.filters import All, Condition, Filter, conjuncts
 from memfold.projections.vector_fold import micros
@@ -20,6 +21,8 @@ TEXTS = {**{name: name for name in (*IDS, "role", "kind")}, "id": "memory_id"}
 TIMES = ("created_at", "updated_at")
 FILTERED = ("tenant", "subject", *TEXTS.values(), "version", "pending", *TIMES, "valid_from", "valid_to")
 """The payload's fields that tests may name: what a store should have an index on."""
+SQL_SIGNS: Mapping[str, LiteralString] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+"""How a store that is asked in SQL compares."""
 _SAME = ("eq", "in")
 _ORDER = ("gt", "gte", "lt", "lte")
 

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from memfold.projections.vector_rows import Row
+from memfold.stores.conditions import SQL_SIGNS
 from memfold.stores.errors import store_errors
 from memfold.stores.payload import payload_of, row_of, values_of
 from memfold.stores.port import Asked, Found, Test
@@ -25,7 +26,6 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, row_id TEXT UNIQUE, payload TEXT, vector BLOB);
 CREATE INDEX IF NOT EXISTS subjects ON rows (json_extract(payload, '$.subject'));
 """
-_SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _ASKED = 500
 
 
@@ -125,7 +125,7 @@ def _condition(test: Test) -> str:
     field = f"json_extract(payload, '$.{test.field}')"
     if test.operator == "in":
         return f"{field} IN ({', '.join('?' * len(test.value))})"
-    return f"{field} {_SIGNS[test.operator]} ?"
+    return f"{field} {SQL_SIGNS[test.operator]} ?"
 
 
 def _values(test: Test) -> Sequence[Any]:

@@ -15,7 +15,7 @@ from typing import cast
 import pyoxigraph as ox
 
 from memfold.projections.graph import GraphShard
-from memfold.projections.graph_export import holding, provenance
+from memfold.projections.graph_export import every_quad, holding, provenance
 from memfold.projections.graph_fold import GraphChange
 from memfold.projections.graph_quads import Quad
 from memfold.projections.graph_terms import SubjectGraph, graph_iri, named, prov_iri
@@ -51,13 +51,7 @@ class GraphMirrorShard(GraphShard):
 
     def _expected(self, graph: SubjectGraph) -> dict[str, set[str]]:
         """The triples of the subject's two graphs, as the book has them."""
-        active = list(self.active(graph).values())
-        quads = list(holding(graph, active))
-        for assertion in active:
-            quads += provenance(graph, assertion)
-        for assertion, until in self.past(graph).before(None):
-            quads += provenance(graph, assertion, until)
-        return _by_graph(quads)
+        return _by_graph(every_quad(graph, self.active(graph).values(), self.past(graph).before(None)))
 
     def drop(self) -> None:
         """Remove this partition's graphs from the endpoint."""

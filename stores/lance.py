@@ -21,6 +21,7 @@ from memfold.projections.vector_filter import every, literal, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_rows import COLUMNS, Row, batch_of, rows_of, schema
 from memfold.projections.vector_upkeep import Upkeep
+from memfold.stores.conditions import SQL_SIGNS
 from memfold.stores.errors import store_errors
 from memfold.stores.payload import FOREVER
 from memfold.stores.port import Asked, Found, Test
@@ -31,7 +32,6 @@ KEEP = timedelta(hours=1)
 """How long a reader elsewhere may stay on an old version of the table."""
 _CAUSE = re.compile(r'message: "([^"]*)"')
 _TIMES = ("created_at", "updated_at", "valid_from", "valid_to")
-_SIGNS = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 Options = Annotated[
     dict[str, str], BeforeValidator(lambda given: from_json(given) if isinstance(given, str) else given)
@@ -123,7 +123,7 @@ def _condition(test: Test) -> str:
         return "valid_to IS NULL"
     if test.operator == "in":
         return one_of(test.field, cast(tuple[str, ...], test.value))
-    compared = f"{test.field} {_SIGNS[test.operator]} {_value(test)}"
+    compared = f"{test.field} {SQL_SIGNS[test.operator]} {_value(test)}"
     if test.field == "valid_to" and test.operator in ("gt", "gte"):
         return f"(valid_to IS NULL OR {compared})"
     return compared

@@ -11,7 +11,7 @@ from psycopg import sql
 from pydantic import Field
 
 from memfold.projections.vector_rows import Row
-from memfold.stores.conditions import FILTERED
+from memfold.stores.conditions import FILTERED, SQL_SIGNS
 from memfold.stores.errors import store_errors
 from memfold.stores.payload import payload_of, row_of, values_of
 from memfold.stores.port import Asked, Found, Test
@@ -22,7 +22,6 @@ _TYPES: dict[str, LiteralString] = {
     "pending": "bool",
     **dict.fromkeys(("created_at", "updated_at", "valid_from", "valid_to"), "bigint"),
 }
-_SIGNS: dict[str, LiteralString] = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 class PgvectorSettings(StoreSettings):
@@ -130,4 +129,4 @@ def _row(text: str) -> Row:
 def _condition(test: Test) -> sql.Composed:
     if test.operator == "in":
         return sql.SQL("{} = ANY(%s)").format(sql.Identifier(test.field))
-    return sql.SQL("{} {} %s").format(sql.Identifier(test.field), sql.SQL(_SIGNS[test.operator]))
+    return sql.SQL("{} {} %s").format(sql.Identifier(test.field), sql.SQL(SQL_SIGNS[test.operator]))
