@@ -1,0 +1,1 @@
+../../memfold/telling.py
