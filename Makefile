@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint types imports check docs bench eval clean
+.PHONY: demo test test-long lint types imports check docs bench eval clean
 
 demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker, no Java installed by hand.
 	@$(BIN)/python examples/demo.py
 
-test: .venv/.dev  ## The whole test suite, against a real Kafka.
-	@$(BIN)/python -m pytest -q
+test: .venv/.dev  ## The whole test suite, against a real Kafka for each of two processes.
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 10
+
+test-long: .venv/.dev  ## The long forms: ten kills where the suite has two, soaks.
+	@$(BIN)/python -m pytest -q -m long --timeout 3600
 
 lint: .venv/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
