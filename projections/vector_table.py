@@ -95,7 +95,7 @@ class VectorTable:
         with lance_errors(self.path):
             self._refuse_other_writers()
             if all_new:
-                written = self._table.add(batch, on_bad_vectors="null").version
+                written = self._table.add(batch).version
             else:
                 merge = self._table.merge_insert("row_id").when_matched_update_all()
                 written = merge.when_not_matched_insert_all().execute(batch, on_bad_vectors="null").version
