@@ -20,6 +20,7 @@ from memfold.memory.errors import ShardDamaged
 from memfold.projections import archive
 from memfold.projections.archive import ArchiveShard
 from memfold.projections.archive_files import read_segment, write_segment
+from memfold.projections.archive_merge import Written, write_merged
 from memfold.projections.archive_rows import leaf_hash, table_of
 from memfold.projections.archive_segments import Segment, read_covers
 from memfold.projections.archive_source import ArchiveSource
@@ -236,4 +237,23 @@ def test_appends_and_readers_go_on_beside_a_merge(tmp_path: Path) -> None:
             appending.result()
         assert merges
         merge_all(shard, 60_000)
+    assert everything(tmp_path)[0] == records
+
+
+@pytest.mark.usefixtures("single")
+def test_an_append_takes_in_nothing_that_is_being_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = log(200, days=1)
+    with closing(appended(tmp_path, records, [20] * 5)) as shard:
+        monkeypatch.setattr(archive, "SMALL_ROWS", 5_000)
+
+        def merged_while_appending(run: Sequence[Segment], limit: int) -> Written:
+            written = write_merged(run, limit)
+            shard.append(records[100:])
+            return written
+
+        monkeypatch.setattr(archive, "write_merged", merged_while_appending)
+        assert shard.merge(FAR, 1 << 20, all_days=True) == (5, 1)
+        assert [(one.first, one.last) for one in files(tmp_path)] == [(0, 99), (100, 199)]
     assert everything(tmp_path)[0] == records
