@@ -40,6 +40,7 @@ class ArchivedTree:
     """One partition's segments. `end` is the offset behind the last one that the archive claims to hold."""
 
     def __init__(self, root: Path, tree: TreeName, report: Report, *, whole: bool) -> None:
+        self._root = root
         self._tree, self._report, self._columns = tree, report, SCHEMA.names if whole else _HASHED
         found = [one for one in segments(root, tree.topic) if one.partition == tree.partition]
         self.end = max((one.last + 1 for one in found), default=0)
@@ -56,24 +57,39 @@ class ArchivedTree:
 
     def rows(self, first: int) -> Iterator[Rows]:
         """The rows from offset `first` on, to the end or to where the segments can be read no further, which is reported."""
-        for segment in self.segments:
-            if segment.last < first:
-                continue
-            expected = segment.first
+        while (
+            segment := next((one for one in self.segments if one.first <= first <= one.last), None)
+        ) is not None:
             try:
-                for batch in read_batches(segment, self._columns, BATCH):
+                for batch in read_batches(segment, self._columns, BATCH, first):
                     # Python's own: a slice of a batch is a view.
-                    skipped = max(0, first - expected)
+                    skipped = max(0, first - batch["offset"][0].as_py())
                     if skipped < len(batch):
-                        rows = Rows(expected + skipped, batch.slice(skipped))
+                        rows = Rows(first, batch.slice(skipped))
                         self._check_leaves(rows, segment)
                         yield rows
-                    expected += len(batch)
+                        first += len(rows.values)
             except (ShardDamaged, FileNotFoundError) as damage:
+                if isinstance(damage, FileNotFoundError) and self._replaced(segment):
+                    continue
                 self._report.add(
-                    "file", str(damage), self._tree, file=str(segment.path), offset=max(first, expected), last=segment.last
+                    "file", str(damage), self._tree, file=str(segment.path), offset=first, last=segment.last
                 )  # fmt: skip
                 return
+
+    def _replaced(self, segment: Segment) -> bool:
+        """Whether the archive's writer has put another file in the place of one that was listed; then all are listed anew."""
+        found = [
+            one for one in segments(self._root, self._tree.topic) if one.partition == self._tree.partition
+        ]
+        try:
+            now = cover(found)
+        except ShardDamaged:
+            return False
+        if not any(one != segment and one.first <= segment.last and segment.first <= one.last for one in now):
+            return False
+        self._found, self.segments = found, now
+        return True
 
     def _check_leaves(self, rows: Rows, segment: Segment) -> None:
         stored = rows.table.column("leaf_hash").to_numpy(zero_copy_only=False).tolist()

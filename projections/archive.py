@@ -5,6 +5,8 @@ merged with, writes one file in their place, and removes them. So at most four s
 the cost is bounded: a record is written 20 times in all where appends have one record, 8.5 times where they have 100, three
 times at 1,000, once at SMALL_ROWS. (Always rewriting the newest small segment would be 2,500, 25, 3 and 1.) Where the removal
 is cut short by a crash, old and new files both stay; readers take the longer one, the next writer removes the rest.
+
+Upkeep (`merge`) turns what no append takes in any more into few sorted files, while appends go on.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.memory.errors import MemfoldError, ShardLocked
-from memfold.projections.archive_errors import ArchiveGap
+from memfold.projections.archive_errors import ArchiveGap, ArchiveNotWritten
 from memfold.projections.archive_files import read_segment, sync_directory, write_segment
+from memfold.projections.archive_merge import Written, remove, write_merged
+from memfold.projections.archive_order import LIMIT
 from memfold.projections.archive_rows import table_of
 from memfold.projections.archive_segments import Segment, cover, segments, topic_directory
+from memfold.projections.archive_standing import Standing, next_run, standing
 from memfold.schemas.records import LogRecord
 
 SMALL_ROWS = 5_000
@@ -31,7 +37,7 @@ TAKEN_IN = 8
 
 
 class ArchiveShard:
-    """The one writer of a partition's archive. Use from one thread at a time.
+    """The one writer of a partition's archive. Use from one thread at a time; `merge` from one other thread beside it.
 
     Raises ShardLocked when another process has it, ShardDamaged when offsets are missing.
     """
@@ -41,7 +47,12 @@ class ArchiveShard:
         self._directory = topic_directory(root, topic)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._lock = self._locked()
+        self._turn, self._upkeep = threading.Lock(), threading.Lock()
+        self._merging: Sequence[Segment] = ()
+        self._standings: dict[Segment, Standing] = {}
         try:
+            for path in self._directory.glob(f".{topic}-{partition:05d}-*.parquet.merged"):
+                path.unlink()
             self._segments = self._recovered()
         except (MemfoldError, OSError):
             self.close()
@@ -85,9 +96,12 @@ class ArchiveShard:
 
         Raises ArchiveGap (nothing was written) and ArchiveNotWritten (see `position`; appending the same again is safe).
         """
-        fresh = [record for record in records if record.offset > self.position()]
-        if not fresh:
-            return
+        with self._turn:
+            fresh = [record for record in records if record.offset > self.position()]
+            if fresh:
+                self._append(fresh)
+
+    def _append(self, fresh: Sequence[LogRecord]) -> None:
         self._check(fresh)
         taken = self._to_take_in(len(fresh))
         table = pa.concat_tables([*(read_segment(segment) for segment in taken), table_of(fresh)])
@@ -121,14 +135,56 @@ class ArchiveShard:
         taken: list[Segment] = []
         for segment in reversed(self._segments):
             small = segment.rows < SMALL_ROWS and segment.path.stat().st_size < SMALL_BYTES
-            if not small or segment.rows > TAKEN_IN * rows:
+            if not small or segment.rows > TAKEN_IN * rows or segment in self._merging:
                 break
             taken.append(segment)
             rows += segment.rows
         return taken[::-1]
 
+    def merge(self, today: int, limit: int = LIMIT, *, all_days: bool = False) -> tuple[int, int]:
+        """Merge the next segments that are due (see `next_run`): how many there were and how many are in their place; (0, 0) for none.
+
+        Whoever reads meanwhile sees the old set or the new one. Raises ShardDamaged (nothing was merged) and ArchiveNotWritten.
+        """
+        with self._upkeep:
+            with self._turn:
+                if self._lock < 0:
+                    return 0, 0
+                self._standings = {one: self._standings.get(one) or standing(one) for one in self._segments}
+                run = next_run(list(self._standings.values()), today, limit, all_days=all_days)
+                self._merging = run
+            if not run:
+                return 0, 0
+            try:
+                written = write_merged(run, limit)
+                with self._turn:
+                    self._put_in_place(run, written)
+            finally:
+                self._merging = ()
+            return len(run), len(written)
+
+    def _put_in_place(self, run: Sequence[Segment], written: Written) -> None:
+        """The last one first, then the old ones from the first on: so at each step, also after a power cut, `cover` finds a whole log."""
+        try:
+            for segment, path in reversed(written):
+                path.rename(segment.path)
+                sync_directory(self._directory)
+        except OSError as failure:
+            remove(written)
+            self._segments = self._recovered()
+            raise ArchiveNotWritten(f"{run[0]} cannot be replaced: {failure}; no record is lost") from failure
+        new = [segment for segment, _ in written]
+        start = self._segments.index(run[0])
+        self._segments[start : start + len(run)] = new
+        for segment in run:
+            self._standings.pop(segment, None)
+            if segment not in new:
+                segment.path.unlink()
+                sync_directory(self._directory)
+
     def close(self) -> None:
-        """Let another writer in. Closing twice is allowed."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        """Let another writer in; waits for a merge. Closing twice is allowed."""
+        with self._upkeep:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1

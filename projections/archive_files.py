@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.archive_errors import ArchiveNotWritten
+from memfold.projections.archive_order import in_log_order, is_sorted
 from memfold.projections.archive_rows import REPEATED, SCHEMA
 from memfold.projections.archive_segments import Segment
 
@@ -30,24 +32,30 @@ def write_segment(segment: Segment, table: pa.Table) -> None:
     """
     temporary = temporary_path(segment)
     try:
-        with temporary.open("wb") as file:
-            pq.write_table(
-                table,
-                file,
-                compression="zstd",
-                use_dictionary=REPEATED,  # pyright: ignore[reportArgumentType]
-                row_group_size=_GROUP_ROWS,
-                data_page_size=_PAGE_BYTES,
-                write_page_checksum=True,
-            )
-            file.flush()
-            os.fsync(file.fileno())
+        write_file(temporary, table)
         temporary.rename(segment.path)
         sync_directory(segment.directory)
     except OSError as failure:
         raise ArchiveNotWritten(
             f"{segment} cannot be written: {failure}; nothing of it counts as archived, and appending it again is safe"
         ) from failure
+
+
+def write_file(path: Path, table: pa.Table, **options: Any) -> None:
+    """A table as a Parquet file, synced. `options` are those of pyarrow, beside ours. Raises OSError."""
+    with path.open("wb") as file:
+        pq.write_table(
+            table,
+            file,
+            compression="zstd",
+            use_dictionary=REPEATED,  # pyright: ignore[reportArgumentType]
+            row_group_size=_GROUP_ROWS,
+            data_page_size=_PAGE_BYTES,
+            write_page_checksum=True,
+            **options,
+        )
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def temporary_path(segment: Segment) -> Path:
@@ -70,8 +78,14 @@ def read_segment(segment: Segment) -> pa.Table:
     return pa.Table.from_batches(batches, schema=SCHEMA)
 
 
-def read_batches(segment: Segment, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a segment in batches of up to `size`. `columns` must hold `offset`. Raises as `read_segment`."""
+def read_batches(
+    segment: Segment, columns: Sequence[str], size: int, first: int = 0, last: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a segment in log order, in batches of up to `size`. `columns` must hold `offset`. Raises as `read_segment`.
+
+    Of a sorted segment those from offset `first` to `last` only, out of the row groups that hold them, which are in memory
+    together: no more than archive_order.LIMIT. Of one in log order all.
+    """
     expected = segment.first
     try:
         with pq.ParquetFile(segment.path, page_checksum_verification=True) as file:
@@ -79,6 +93,9 @@ def read_batches(segment: Segment, columns: Sequence[str], size: int) -> Iterato
                 raise ShardDamaged(
                     f"{segment} has other columns than this memfold writes; a newer one wrote it"
                 )
+            if is_sorted(file.metadata):
+                yield from in_log_order(segment, file, columns, size, first, last)
+                return
             for batch in file.iter_batches(size, columns=list(columns)):
                 offsets = batch.column("offset").to_numpy()
                 if not np.array_equal(offsets, np.arange(expected, expected + len(offsets))):

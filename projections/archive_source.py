@@ -69,7 +69,7 @@ class ArchiveSource:
         return read_covers(self._root, topic).get(partition, [])
 
     def _records(self, segment: Segment, first: int, last: int, size: int) -> Iterator[list[LogRecord]]:
-        for batch in read_batches(segment, self._columns, size):
+        for batch in read_batches(segment, self._columns, size, first, last):
             start = batch.column("offset")[0].as_py()
             inside = batch.slice(max(0, first - start), max(0, last + 1 - max(first, start)))
             if not len(inside):

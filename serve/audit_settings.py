@@ -1,4 +1,4 @@
-"""Settings of the audit: how reads are recorded, and what a client says of itself."""
+"""Settings of the audit: how reads are recorded, what a client says of itself, and how the archive is kept."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ class AuditSettings(BaseModel, frozen=True, extra="forbid"):
     purposes: tuple[str, ...] = Field(
         default=(),
         description="The only purposes that reads are allowed for, a JSON list. Empty: any, or none.",
+    )
+    upkeep: float = Field(
+        default=600.0,
+        ge=0,
+        description="Seconds between two rounds in which the archive's small files are merged by day and sorted. 0: never.",
+    )
+    file_mb: int = Field(
+        default=64,
+        ge=1,
+        le=1024,
+        description="MB of records in a merged file at most; a reader in log order holds as much in memory.",
     )
 
 

@@ -18,6 +18,7 @@ from memfold.serve import (
     cli_projection,
     cli_proofs,
     cli_reads,
+    cli_repack,
     cli_replay,
     cli_report,
     cli_seals,
@@ -42,6 +43,7 @@ app.add_typer(
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
 cli_seals.register(cli_audit.app)
+cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
 cli_bundle.register(cli_audit.app)
 cli_report.register(cli_audit.app)

@@ -37,6 +37,7 @@ from memfold.streams.projecting import ShardSink
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.sealing import SealRole
 from memfold.streams.switching import switch
+from memfold.streams.upkeep import Upkeep
 from memfold.streams.writer import LogWriter
 
 ROLES = ("decide", "vector", "graph", "archive", "seal")
@@ -60,6 +61,7 @@ class Worker:
         generations = {"vector": parts.vectors, "graph": parts.graphs}
         self._generations = {role: generations[role] for role in self.roles if role in generations}
         self._sinks: dict[str, dict[int, ShardSink]] = {role: {} for role in self._generations}
+        self._archives: dict[tuple[str, int], ArchiveSink] = {}
         self._graphs: dict[int, GraphShard] = {}
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
@@ -81,6 +83,7 @@ class Worker:
         for processor in self.processors:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
+        self._begin_upkeep()
         await self._serve_view(quarantine)
 
     def _begin_sealing(self, writer: LogWriter) -> None:
@@ -89,6 +92,13 @@ class Worker:
         role = SealRole(lambda: Sealer(archive, folder, parts.partitions), folder, writer, parts.reader)
         sealing = asyncio.create_task(role.keep_on(), name="seal")
         self._closing.push_async_callback(_cancelled, sealing)
+
+    def _begin_upkeep(self) -> None:
+        audit = self._parts.settings.audit
+        if "archive" in self.roles and audit.upkeep:
+            upkeep = Upkeep(self._archives.values, audit.upkeep, audit.file_mb << 20)
+            task = asyncio.create_task(upkeep.keep_on(), name="upkeep")
+            self._closing.push_async_callback(_cancelled, task)
 
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
         state = self._parts.settings.folder / "run"
@@ -167,7 +177,9 @@ class Worker:
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
-        return ArchiveSink(lambda: ArchiveShard(root, topic, partition), self._progress["archive"])
+        sink = ArchiveSink(lambda: ArchiveShard(root, topic, partition), self._progress["archive"])
+        self._archives[topic, partition] = sink
+        return sink
 
     async def _look_up(self, partition: int, command_id: str) -> Outcome | None:
         """The outcome of a command that was decided long ago: its place from the ledger, its bytes from the log."""

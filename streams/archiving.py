@@ -24,6 +24,7 @@ class Archive(Protocol):
 
     def position(self) -> int: ...
     def append(self, records: Sequence[LogRecord]) -> None: ...
+    def merge(self, today: int, limit: int) -> tuple[int, int]: ...
     def close(self) -> None: ...
 
 
@@ -50,6 +51,11 @@ class ArchiveSink:
         with self._busy:
             assert self._archive is not None
             self._archive.append(records)
+
+    def merge(self, today: int, limit: int) -> tuple[int, int]:
+        """One step of upkeep, beside the appends; (0, 0) where nothing is due or nothing is open. Raises as `ArchiveShard.merge`."""
+        archive = self._archive
+        return (0, 0) if archive is None else archive.merge(today, limit)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)

@@ -1,0 +1,135 @@
+"""Upkeep killed at every step and at random: the old set or the new one, never a record twice or missing, and every seal still holds."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from memfold.audit.sealing import Sealer
+from memfold.audit.verifying import Evidence, verify
+from memfold.projections import archive
+from memfold.projections.archive import ArchiveShard
+from memfold.projections.archive_segments import read_covers
+from memfold.projections.archive_source import ArchiveSource
+from memfold.schemas.partitions import EVENTS
+from tests.projections.test_archive_merge import files, log
+
+TOTAL, LIMIT = 400, 20_000
+# Merges all there is and dies before step `deadly` of its file operations (a negative one: never).
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from memfold.projections.archive import ArchiveShard
+steps, deadly = 0, int(sys.argv[2])
+def counted(step):
+    def run(*args, **kwargs):
+        global steps
+        steps += 1
+        if steps == deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(*args, **kwargs)
+    return run
+shard = ArchiveShard(Path(sys.argv[1]), "memfold.events", 0)
+print("open", flush=True)
+os.fsync, Path.rename, Path.unlink = counted(os.fsync), counted(Path.rename), counted(Path.unlink)
+while shard.merge(1_000_000, int(sys.argv[3])) != (0, 0):
+    pass
+"""
+
+
+@pytest.fixture
+def sealed_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Segments across the ends of three days, sealed three times."""
+    monkeypatch.setattr(archive, "SMALL_ROWS", 0)
+    home = tmp_path / "home"
+    records = log(TOTAL)
+    with closing(ArchiveShard(home / "archive", EVENTS, 0)) as shard:
+        for start in range(0, TOTAL, 23):
+            shard.append(records[start : start + 23])
+            if start % 3 == 0:
+                with closing(Sealer(home / "archive", home / "seals", 1)) as sealer:
+                    sealer.seal()
+    return home
+
+
+def check(home: Path) -> None:
+    """What was archived is there once and in order, at this moment, and is consistent with every seal made before."""
+    source = ArchiveSource(home / "archive", verify=True)
+    assert [record for batch in source.batches(EVENTS, 0) for record in batch] == log(TOTAL)
+    with closing(Sealer(home / "archive", home / "seals", 1)) as sealer:
+        sealer.seal()
+        report = verify(
+            Evidence(home / "archive", home / "seals", 1, sealer.signer.verifier(), records=False)
+        )
+    assert report.ok, report.findings
+    assert report.counts.records == report.counts.sealed == TOTAL
+
+
+def child(home: Path, deadly: int, limit: int = LIMIT) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-c", CHILD, str(home / "archive"), str(deadly), str(limit)]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE)
+
+
+def finish(home: Path) -> None:
+    """The next writer clears up and merges the rest."""
+    with closing(ArchiveShard(home / "archive", EVENTS, 0)) as shard:
+        while shard.merge(1_000_000, LIMIT) != (0, 0):
+            pass
+    files(home / "archive")
+    check(home)
+
+
+def test_killed_before_every_step_of_a_merge(sealed_home: Path, tmp_path: Path) -> None:
+    between, deadly, survived = 0, 0, False
+    while not survived:
+        # The first ones, then some: a merge of a day repeats its steps.
+        deadly += 1 if deadly < 12 else 5
+        home = tmp_path / f"{deadly}"
+        shutil.copytree(sealed_home, home)
+        process = child(home, deadly)
+        process.communicate()
+        survived = process.returncode == 0
+        there = list((home / "archive" / EVENTS).glob("*.parquet"))
+        between += len(there) > len(read_covers(home / "archive", EVENTS)[0])
+        check(home)
+        finish(home)
+    assert deadly > 30
+    assert between >= 3, "no kill fell between a rename and the last removal"
+
+
+def killed_at_random(sealed_home: Path, tmp_path: Path, kills: int) -> None:
+    random, unfinished, longest = Random(3), 0, 0.05
+    for number in range(kills):
+        home = tmp_path / f"random-{number}"
+        shutil.copytree(sealed_home, home)
+        with child(home, -1) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"open\n"
+            time.sleep(random.random() * longest)  # anywhere inside the merges
+            process.kill()
+        check(home)
+        unfinished += len(files_of(home)) != len(read_covers(home / "archive", EVENTS)[0]) or any(
+            (home / "archive" / EVENTS).glob(".*.merged")
+        )
+        finish(home)
+    assert unfinished, "no kill fell inside a merge"
+
+
+def files_of(home: Path) -> list[Path]:
+    return list((home / "archive" / EVENTS).glob("*.parquet"))
+
+
+def test_killed_at_random(sealed_home: Path, tmp_path: Path) -> None:
+    killed_at_random(sealed_home, tmp_path, 4)
+
+
+@pytest.mark.long
+def test_killed_at_random_forty_times(sealed_home: Path, tmp_path: Path) -> None:
+    killed_at_random(sealed_home, tmp_path, 40)
