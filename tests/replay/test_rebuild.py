@@ -57,7 +57,12 @@ def begun_at(found: list[Rebuilt]) -> dict[tuple[str, int], int]:
     return {(one.task.projection, one.task.partition): one.begun_at for one in shards}
 
 
-def cut_short(log: ArchivedLog, monkeypatch: pytest.MonkeyPatch, after: int, **more: object) -> None:
+def cut_short(
+    log: ArchivedLog,
+    monkeypatch: pytest.MonkeyPatch,
+    after: int,
+    names: tuple[str, ...] = ("vector", "graph"),
+) -> None:
     """A rebuild that ends like a killed one before the commit number `after` of its life."""
     left = [after]
 
@@ -71,7 +76,7 @@ def cut_short(log: ArchivedLog, monkeypatch: pytest.MonkeyPatch, after: int, **m
     with monkeypatch.context() as patched:
         patched.setattr(building, "commits", counted)
         with pytest.raises(KeyboardInterrupt):
-            rebuilt(log, **more)
+            rebuilt(log, names)
 
 
 def test_what_was_cut_short_is_taken_up_where_it_stood(
