@@ -96,3 +96,11 @@ class ShardLocked(MemfoldError, OSError):
 
 class ShardDamaged(MemfoldError, RuntimeError):
     """A shard of a projection cannot be read. Do: `memfold replay rebuild` makes it anew from the log."""
+
+
+class RebuildRunning(MemfoldError, RuntimeError):
+    """Another rebuild or rollback of this home runs. Do: wait for the process that the message names, or stop it and call again."""
+
+
+class NoRoom(MemfoldError, OSError):
+    """The disk has no room for a new generation; the served one is as it was. Do: free as much as the message says, call again."""

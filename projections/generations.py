@@ -1,6 +1,7 @@
 """Generations of a projection: complete builds side by side, and one pointer that says which is served.
 
     <root>/<name>/served         text: g0002
+    <root>/<name>/previous       text: g0001, what was served before; written before the pointer moves
     <root>/<name>/g0001/p0003    the shard of partition 3 in the first generation
 
 A pointer moves by writing a new file, syncing it and renaming it over the old one, so a crash leaves the old or the new one.
@@ -12,11 +13,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 from tempfile import mkstemp
 from uuid import uuid4
 
 from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.projections.unfinished import unfinished
 
 FIRST = "g0001"
 _NAME = re.compile(r"g(\d{4,})")
@@ -30,7 +33,7 @@ class Generations:
 
     def __init__(self, root: Path, name: str) -> None:
         self._folder = root / name
-        self._pointer = self._folder / "served"
+        self._pointer, self._before = self._folder / "served", self._folder / "previous"
 
     def served(self) -> str:
         """The generation that is served; the first one as long as none was ever chosen. Raises ShardDamaged."""
@@ -43,6 +46,21 @@ class Generations:
                 f"{self._pointer} holds {name[:20]!r}, not a generation; `memfold replay rebuild` makes a new one"
             )
         return name
+
+    def previous(self) -> str | None:
+        """The generation that was served before this one, if it is still there."""
+        try:
+            name = self._before.read_text()
+        except FileNotFoundError:
+            return None
+        there = _NAME.fullmatch(name) and name != self.served() and self.path(name).is_dir()
+        return name if there else None
+
+    def remove_previous(self, older_than: float) -> None:
+        """Remove the previous generation once it has not been served for so many seconds: nobody returns to it, nobody reads it."""
+        previous = self.previous()
+        if previous is not None and time.time() - self._before.stat().st_mtime > older_than:
+            self.remove(previous)
 
     def pointer(self) -> Pointer | None:
         """Changes whenever `serve` was called; cheaper to ask for than `served`."""
@@ -71,15 +89,26 @@ class Generations:
             return f"g{number:04d}"
 
     def serve(self, generation: str) -> None:
-        """Point readers to a generation, durably. Raises InvalidInput for one that does not exist."""
+        """Point readers to a generation, durably. Raises InvalidInput for one that does not exist or is half built."""
         if not self.path(generation).is_dir():
             raise InvalidInput(f"{self.path(generation)} does not exist; there are {self.existing()}")
+        found = unfinished(self.path(generation))
+        if found is not None and not found.whole:
+            raise InvalidInput(
+                f"{self.path(generation)} is half built; `memfold replay rebuild` goes on with it, and then serves it"
+            )
+        before = self.served()
+        if before != generation and self.path(before).is_dir():
+            self._write(self._before, before)
+        self._write(self._pointer, generation)
+
+    def _write(self, path: Path, generation: str) -> None:
         handle, written = mkstemp(prefix=_LEFTOVER, dir=self._folder)
         with os.fdopen(handle, "w") as file:
             file.write(generation)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(written, self._pointer)
+        os.replace(written, path)
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -7,15 +7,21 @@ Neither touches what is served until the last step: moving one pointer. Whoever 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from memfold.memory.errors import InvalidInput
+from memfold.memory.errors import InvalidInput, ShardLocked
 from memfold.projections.base import Standing
-from memfold.projections.embedded_by import EmbeddedBy, record
+from memfold.projections.embedded_by import EmbeddedBy, embedded_by, record
 from memfold.projections.generations import Generations
+from memfold.projections.unfinished import Unfinished, mark, unfinished, unmark
 from memfold.providers.embedder_choice import to_record
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build
+from memfold.replay.progress import Watch, unwatched
+from memfold.replay.room import is_full, no_room
+from memfold.schemas.errors import MemfoldError
 
 Switch = Callable[[str, str], None]
 """Serve a generation of a projection: (projection, generation). Raises InvalidInput where who would serve it cannot."""
@@ -28,11 +34,12 @@ ROUNDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """A new generation of one projection."""
+    """A new generation of one projection. Not `served`: partitions are left that another call has to build."""
 
     projection: str
     generation: str
     shards: list[BuiltShard]
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +63,48 @@ def rebuild(
     origin: Origin,
     switch: Switch,
     done: Callable[[BuiltShard], None] = lambda built: None,
+    watch: Watch = unwatched,
+    only: Collection[int] | None = None,
 ) -> list[Rebuilt]:
     """Build a new generation of each projection up to the log's end, then serve it. Raises as `build`; then nothing changes.
 
-    A generation of vectors is of the origin's embedder, and says so from its beginning.
+    A generation that an earlier rebuild left half built is taken up where its shards stand. `only`: of these partitions; the
+    generation is served by the call that builds the last of the others. A generation of vectors is of the origin's embedder, and
+    says so from its beginning. Nobody else may rebuild meanwhile (`only_one`).
     """
-    new = {name: each.create_next() for name, each in generations.items()}
-    try:
-        if "vector" in generations:
-            record(generations["vector"], new["vector"], _made_by(origin))
-        tasks = [
-            ShardTask(name, each.shard_path(new[name], partition), partition, 0)
-            for name, each in generations.items()
-            for partition in range(partitions)
-        ]
-        built = _built_to_the_end(tasks, origin, done)
-    except BaseException:
-        for name, each in generations.items():
-            each.remove(new[name])
-        raise
+    new = {name: _begun(each, origin if name == "vector" else None) for name, each in generations.items()}
+    wanted = sorted(range(partitions) if only is None else only)
+    tasks = [
+        ShardTask(name, each.shard_path(new[name], partition), partition, 0)
+        for partition in wanted
+        for name, each in generations.items()
+    ]
+    folders = {name: each.path(new[name]) for name, each in generations.items()}
+    with _kept_or_removed(generations, new):
+        built = built_to_the_end(tasks, origin, done, watch)
+        left = {name: _left(folder, wanted, partitions) for name, folder in folders.items()}
+        if only is not None and not any(left.values()):
+            # What other calls built may be far behind by now.
+            tasks = [
+                ShardTask(name, each.shard_path(new[name], partition), partition, 0)
+                for partition in range(partitions)
+                for name, each in generations.items()
+            ]
+            built = built_to_the_end(tasks, origin, done, watch)
+    shards = {name: [one for one in built if one.task.projection == name] for name in new}
+    if any(left.values()):
+        return [Rebuilt(name, new[name], shards[name], served=False) for name in generations]
+    for folder in folders.values():
+        mark(folder, Unfinished(frozenset(range(partitions)), whole=True))
+    serve_all(generations, new, switch)
+    if "vector" in generations and origin.embedding.cache.exists():
+        with origin.embedding.open_cache() as cache:
+            cache.forget_others(new["vector"])
+    return [Rebuilt(name, new[name], shards[name]) for name in generations]
+
+
+def serve_all(generations: Mapping[str, Generations], new: Mapping[str, str], switch: Switch) -> None:
+    """Move the pointer of each projection, and remove what is older than the generation before. Raises as `switch`."""
     for name, each in generations.items():
         before = each.served()
         try:
@@ -82,20 +112,59 @@ def rebuild(
         except InvalidInput:
             # Refused before anything moved: nobody reads what would be left lying there.
             for refused, others in generations.items():
-                if others.served() != new[refused]:
+                if unfinished(others.path(new[refused])) and others.served() != new[refused]:
                     others.remove(new[refused])
             raise
-        # The one served before stays, for who still reads it; the next rebuild removes it. Younger ones may be a verify's.
+        unmark(each.path(new[name]))
+        # The one served before stays, for who still reads it and for `rollback`. Younger ones may be a verify's.
         known = each.existing()
-        for old in known[: known.index(before)] if before in known else []:
-            each.remove(old)
-    if "vector" in generations and origin.embedding.cache.exists():
-        with origin.embedding.open_cache() as cache:
-            cache.forget_others(new["vector"])
-    return [
-        Rebuilt(name, new[name], [one for one in built if one.task.projection == name])
-        for name in generations
-    ]
+        older = known[: known.index(before)] if before in known else []
+        for old in known:
+            if old not in (new[name], before) and (old in older or unfinished(each.path(old))):
+                each.remove(old)
+
+
+def _begun(each: Generations, vectors_of: Origin | None) -> str:
+    """A generation that was left half built and is of the same embedder, or a new one."""
+    served = each.served()
+    unmark(each.path(served))
+    by = None if vectors_of is None else _made_by(vectors_of)
+    for name in reversed(each.existing()):
+        if name != served and unfinished(each.path(name)) and (by is None or embedded_by(each, name) == by):
+            return name
+    name = each.create_next()
+    mark(each.path(name), Unfinished())
+    if by is not None:
+        record(each, name, by)
+    return name
+
+
+def _left(folder: Path, built: Collection[int], partitions: int) -> set[int]:
+    """The partitions that nobody built yet, once these are."""
+    so_far = (unfinished(folder) or Unfinished()).built | frozenset(built)
+    mark(folder, Unfinished(so_far))
+    return set(range(partitions)) - so_far
+
+
+@contextmanager
+def _kept_or_removed(generations: Mapping[str, Generations], new: Mapping[str, str]) -> Iterator[None]:
+    """What was half built stays for the next call, unless it is what is wrong, or fills the disk. Raises NoRoom for the latter."""
+    try:
+        yield
+    except MemfoldError as failure:
+        full = is_full(failure)
+        if full or not isinstance(failure, ConnectionError | ShardLocked):
+            for name, each in generations.items():
+                each.remove(new[name])
+        if full:
+            raise no_room(generations) from failure
+        raise
+    except OSError as failure:
+        if not is_full(failure):
+            raise
+        for name, each in generations.items():
+            each.remove(new[name])
+        raise no_room(generations) from failure
 
 
 def _made_by(origin: Origin) -> EmbeddedBy:
@@ -103,20 +172,28 @@ def _made_by(origin: Origin) -> EmbeddedBy:
     return EmbeddedBy(embedding.model, embedding.dimensions, to_record(embedding.models))
 
 
-def _built_to_the_end(
-    tasks: list[ShardTask], origin: Origin, done: Callable[[BuiltShard], None]
+def built_to_the_end(
+    tasks: list[ShardTask], origin: Origin, done: Callable[[BuiltShard], None], watch: Watch
 ) -> list[BuiltShard]:
-    """Build the tasks up to where the log ends, and go on while that takes so long that much is written meanwhile."""
-    source, built, took = origin.source(), list[BuiltShard](), 0.0
-    for _ in range(ROUNDS):
+    """Build the tasks up to where the log ends, and go on while that takes so long that much is written meanwhile.
+
+    A digest reads the whole shard, so it is made with the first round, and once more at the end if others followed.
+    """
+    source, built, rounds = origin.source(), list[BuiltShard](), 0
+    while rounds < ROUNDS:
         ends = {task.partition: source.end(task.partition) for task in tasks}
-        tasks = [replace(task, start=task.end, end=ends[task.partition]) for task in tasks]
-        if built and (took < SHORT or all(task.start == task.end for task in tasks)):
+        tasks = [replace(task, start=task.end, end=max(task.end, ends[task.partition])) for task in tasks]
+        if built and all(task.start == task.end for task in tasks):
             break
-        began = time.monotonic()
-        built = build(tasks, origin, done)
-        took = time.monotonic() - began
-    return built
+        began, rounds = time.monotonic(), rounds + 1
+        built = build(tasks, origin, done if rounds == 1 else _unsaid, watch, digests=rounds == 1)
+        if time.monotonic() - began < SHORT:
+            break
+    return built if rounds == 1 else build([one.task for one in built], origin, _unsaid)
+
+
+def _unsaid(built: BuiltShard) -> None:
+    """The rounds after the first are short, and repeat what was told."""
 
 
 def verify(

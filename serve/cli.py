@@ -21,6 +21,7 @@ from memfold.serve import (
     cli_repack,
     cli_replay,
     cli_report,
+    cli_rollback,
     cli_seals,
     cli_stack,
     cli_understanding,
@@ -42,6 +43,7 @@ app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
+cli_rollback.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)

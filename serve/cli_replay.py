@@ -6,15 +6,27 @@ import typer
 
 from memfold.memory.errors import InvalidInput
 from memfold.providers.embedder_choice import chosen, name_of, named
-from memfold.replay.build import BuiltShard
 from memfold.replay.estimate import Estimate
-from memfold.replay.rebuild import Compared, Rebuilt
+from memfold.replay.rebuild import Compared
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
+from memfold.serve.replay_progress import (
+    named_projections,
+    numbers_in,
+    print_rebuilt,
+    rebuilt_as_json,
+    shown_progress,
+)
 from memfold.serve.replaying import estimate_served, rebuild_served, verify_served
 from memfold.serve.settings import settings_from
 
 app = typer.Typer(no_args_is_help=True)
-Projections = Annotated[list[str] | None, typer.Argument(help="vector, graph; both if left out.")]
+Projections = Annotated[list[str] | None, typer.Argument(help="vector, graph, or all; all if left out.")]
+Partitions = Annotated[
+    str | None,
+    typer.Option(
+        help="Build only these, e.g. 0,2-3; the call that builds the last of the others serves them all."
+    ),
+]
 From = Annotated[str, typer.Option("--from", help="kafka or archive.")]
 Embedder = Annotated[
     str | None,
@@ -30,15 +42,6 @@ DryRun = Annotated[
 ]
 
 
-def _done(built: BuiltShard) -> None:
-    rate = built.position.applied / built.seconds if built.seconds else 0.0
-    console.print(
-        f"  {built.task.projection}/{built.task.partition}: {built.position.applied} events in {built.seconds:.1f} s "
-        f"({rate:,.0f}/s), digest {built.digest[:16]}",
-        highlight=False,
-    )
-
-
 @app.command()
 def rebuild(
     projections: Projections = None,
@@ -46,6 +49,7 @@ def rebuild(
     home: Home = None,
     embedder: Embedder = None,
     dimensions: Dimensions = None,
+    partitions: Partitions = None,
     dry_run: DryRun = False,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
@@ -54,6 +58,8 @@ def rebuild(
 
     With --embedder the texts of the log are embedded by another model, beside what is served, which answers until the new
     generation has caught up. What was embedded once is kept: the same again asks no model.
+
+    What is served stays until the new generation stands where it stands. A rebuild that was killed is taken up by the next one.
     """
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     models = named(embedder, settings.models, dimensions) if embedder else None
@@ -62,13 +68,15 @@ def rebuild(
             raise InvalidInput("--dry-run tells what --embedder would cost; name one, e.g. --embedder minilm")
         _print_estimate(estimate_served(settings, source, models), as_json)
         return
-    wanted = projections or (["vector"] if models else ["vector", "graph"])
-    found = rebuild_served(settings, wanted, source, _quiet if as_json else _done, models)
+    wanted = named_projections(projections, ["vector"] if models else ["vector", "graph"])
+    with shown_progress(quiet=as_json) as shown:
+        only = numbers_in(partitions) if partitions is not None else None
+        found = rebuild_served(settings, wanted, source, shown.done, models, shown.watch, only)
     if as_json:
-        print_json([_rebuilt(one) for one in found])
+        print_json([rebuilt_as_json(one) for one in found])
         return
     for one in found:
-        console.print(f"{one.projection}: serving {one.generation}", highlight=False)
+        print_rebuilt(one)
     if models is not None and chosen(settings.models) and name_of(models) != name_of(settings.models):
         console.print(
             f"the configuration still says {name_of(settings.models)}: what starts under it will refuse. Set "
@@ -94,27 +102,6 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
         f"{found.seconds:,.0f} s at {found.texts_a_second:,.0f} texts/s; {found.cached:,} more are kept from before. Nothing was changed",
         highlight=False,
     )
-
-
-def _quiet(built: BuiltShard) -> None:
-    """Nothing but the JSON is printed."""
-
-
-def _rebuilt(one: Rebuilt) -> dict[str, object]:
-    shards = [
-        {
-            "partition": built.task.partition,
-            "offset": built.position.offset,
-            "applied": built.position.applied,
-            "ignored": built.position.ignored,
-            "quarantined": built.position.quarantined,
-            "erased": built.position.erased,
-            "digest": built.digest,
-            "seconds": round(built.seconds, 3),
-        }
-        for built in one.shards
-    ]
-    return {"projection": one.projection, "generation": one.generation, "shards": shards}
 
 
 @app.command()

@@ -13,8 +13,11 @@ from memfold.projections.generations import Generations
 from memfold.providers.presets import ModelSettings
 from memfold.replay.build import PROJECTIONS, SOURCES, BuiltShard, Origin, open_shard
 from memfold.replay.estimate import Estimate, estimate
-from memfold.replay.rebuild import Compared, Rebuilt, rebuild, verify
+from memfold.replay.only_one import only_one
+from memfold.replay.progress import Watch, unwatched
+from memfold.replay.rebuild import Compared, Rebuilt, Switch, rebuild, verify
 from memfold.replay.reembedding import Embedding
+from memfold.replay.rollback import previous_of, rollback
 from memfold.serve.embedded import running_stack
 from memfold.serve.embedding import models_of
 from memfold.serve.parts import Parts
@@ -31,21 +34,46 @@ def rebuild_served(
     source: str,
     done: Callable[[BuiltShard], None],
     models: ModelSettings | None = None,
+    watch: Watch = unwatched,
+    only: Sequence[int] | None = None,
 ) -> list[Rebuilt]:
-    """Rebuild, then have whoever runs the projections go over to the new generation. `models`: with another embedder's vectors."""
+    """Rebuild, then have whoever runs the projections go over to the new generation. `models`: with another embedder's vectors.
+
+    `only`: build these partitions; the new generation is served by the call that builds the last of the others.
+    """
     _checked(projections, PROJECTIONS, "projection")
     if models is not None and "vector" not in projections:
         raise InvalidInput(
             f"{', '.join(projections)} holds no vectors; another embedder is for the projection vector"
         )
     partitions, origin = origin_of(settings, source, models)
+    _checked([*map(str, only or ())], [*map(str, range(partitions))], "partition")
     generations = _generations(settings, projections)
+    with only_one(settings.folder / "projections", "memfold replay rebuild"):
+        return rebuild(generations, partitions, origin, _switch_of(settings), done, watch, only)
 
+
+def rollback_served(
+    settings: Settings, projections: Sequence[str], watch: Watch = unwatched
+) -> list[Rebuilt]:
+    """Return to the generation that was served before, once it has caught up with the log. Raises InvalidInput where none is left."""
+    _checked(projections, PROJECTIONS, "projection")
+    generations = _generations(settings, projections)
+    with only_one(settings.folder / "projections", "memfold replay rollback"):
+        back = previous_of(generations)
+        models = (
+            models_of(settings.models, generations["vector"], back["vector"]) if "vector" in back else None
+        )
+        partitions, origin = origin_of(settings, "kafka", models)
+        return rollback(generations, partitions, origin, _switch_of(settings), watch)
+
+
+def _switch_of(settings: Settings) -> Switch:
     def switch(projection: str, generation: str) -> None:
         if not asyncio.run(_switched_by_worker(settings, projection, generation)):
-            generations[projection].serve(generation)
+            _generations(settings, [projection])[projection].serve(generation)
 
-    return rebuild(generations, partitions, origin, switch, done)
+    return switch
 
 
 def estimate_served(settings: Settings, source: str, models: ModelSettings) -> Estimate:

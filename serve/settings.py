@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Memories in a partition from which on the worker keeps indices for searches across subjects.",
     )
+    previous_generation_hours: float = Field(
+        default=72.0,
+        ge=0.1,
+        description="How long `memfold replay rollback` can return to the generation before, unless a rebuild takes its place.",
+    )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

@@ -72,6 +72,8 @@ class Worker:
     async def start(self) -> None:
         """Start the processors and the view; Kafka assigns the partitions soon after it returns."""
         check_embedder(self._parts.settings.models, self._parts.vectors)
+        for generations in self._generations.values():
+            generations.remove_previous(self._parts.settings.previous_generation_hours * 3600)
         writer = LogWriter(self._parts.connection)
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)

@@ -1,0 +1,128 @@
+"""kill -9 in the middle of a rebuild and of its swap, on a real stack: whatever is left, all five checks hold, and the next one serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from random import Random
+
+import pytest
+
+from memfold import AsyncMemory
+from memfold.projections.generations import Generations
+from memfold.projections.unfinished import unfinished
+from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.replaying import rebuild_served, rollback_served
+from memfold.serve.settings import Settings, settings_from
+from tests.serve.checks import everything_holds, settled
+
+PROJECTIONS = ("vector", "graph")
+
+
+@pytest.fixture(scope="module")
+def rebuilding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A stack of its own: another test's rebuild would be refused, or take up what was killed here."""
+    settings = settings_from(home=tmp_path_factory.mktemp("rebuilding"))
+    running = EmbeddedStack.start(settings)
+    yield settings
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(rebuilding: Settings) -> Settings:
+    return rebuilding
+
+
+async def filled(memory: AsyncMemory) -> str:
+    user = f"killed-{uuid.uuid4().hex[:8]}"
+    await memory.add("I met Sarah from Google", user_id=user)
+    await memory.add_many(
+        [{"messages": f"fact {n} of {user}"} for n in range(200)], user_id=user, infer=False
+    )
+    return user
+
+
+def generations(settings: Settings) -> list[Generations]:
+    return [Generations(settings.folder / "projections", name) for name in PROJECTIONS]
+
+
+def in_the_build(settings: Settings) -> bool:
+    """A generation was begun."""
+    marks = [unfinished(each.path(name)) for each in generations(settings) for name in each.existing()]
+    return any(found is not None and not found.whole for found in marks)
+
+
+def in_the_swap(settings: Settings) -> bool:
+    """A generation is whole, and nobody was sent there yet, or just now."""
+    marks = [unfinished(each.path(name)) for each in generations(settings) for name in each.existing()]
+    return any(found is not None and found.whole for found in marks)
+
+
+def killed(settings: Settings, where: str, after: float) -> None:
+    """Start a rebuild and kill it so many seconds after it has come there."""
+    command = [sys.executable, "-m", "memfold.serve.cli", "replay", "rebuild", "--home", str(settings.home)]
+    reached = in_the_build if where == "build" else in_the_swap
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not reached(settings):
+            time.sleep(0.001)
+        # The moment itself is what is drawn: nothing is waited for.
+        time.sleep(after)
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+async def survives(settings: Settings, memory: AsyncMemory, where: str, after: float) -> None:
+    user = await filled(memory)
+    await settled(settings)
+    await asyncio.to_thread(killed, settings, where, after)
+    assert len((await memory.get_all(user_id=user, limit=1_000))["results"]) == 201, "a reader saw a gap"
+    done = await memory.add("and it goes on", user_id=user, infer=False)
+    assert await memory.get(done["results"][0]["id"]) is not None
+    await settled(settings)
+    await everything_holds(settings, [])
+    await asyncio.to_thread(rebuild_served, settings, PROJECTIONS, "kafka", lambda built: None)
+    assert len((await memory.get_all(user_id=user, limit=1_000))["results"]) == 202
+    for each in generations(settings):
+        assert each.served() == each.existing()[-1]
+        assert len(each.existing()) <= 2, "nothing is left of what was killed"
+
+
+@pytest.mark.timeout(300)
+async def test_kills_in_a_build_and_in_a_swap(rebuilding: Settings, memory: AsyncMemory) -> None:
+    moments = Random()
+    await survives(rebuilding, memory, "build", moments.uniform(0, 0.3))
+    await survives(rebuilding, memory, "swap", moments.uniform(0, 0.1))
+    await everything_holds(rebuilding, [])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+async def test_ten_kills_in_builds_and_ten_in_swaps(rebuilding: Settings, memory: AsyncMemory) -> None:
+    moments = Random()
+    for _ in range(10):
+        await survives(rebuilding, memory, "build", moments.uniform(0, 1.5))
+        await survives(rebuilding, memory, "swap", moments.uniform(0, 0.5))
+    await everything_holds(rebuilding, [])
+
+
+@pytest.mark.timeout(300)
+async def test_rollback_serves_what_was_written_since(rebuilding: Settings, memory: AsyncMemory) -> None:
+    user = await filled(memory)
+    await settled(rebuilding)
+    await asyncio.to_thread(rebuild_served, rebuilding, PROJECTIONS, "kafka", lambda built: None)
+    new = [each.served() for each in generations(rebuilding)]
+    await memory.add("written after the rebuild", user_id=user, infer=False)
+    back = await asyncio.to_thread(rollback_served, rebuilding, PROJECTIONS)
+    assert all(one.generation < generation for one, generation in zip(back, new, strict=True))
+    assert len((await memory.get_all(user_id=user, limit=1_000))["results"]) == 202
+    await settled(rebuilding)
+    await everything_holds(rebuilding, [])
+    await asyncio.to_thread(rollback_served, rebuilding, PROJECTIONS)
+    assert [each.served() for each in generations(rebuilding)] == new
