@@ -17,6 +17,7 @@ from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.serve.audit_settings import AuditSettings
+from memfold.serve.metrics_settings import MetricsSettings
 from memfold.streams.connection import Connection
 from memfold.streams.topics import TopicPlan
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     weights: Weights = Field(
         default_factory=Weights, description="How much each part of a search's score counts."
     )

@@ -23,6 +23,8 @@ from memfold.replay.reembedding import Embedding
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, record_first
+from memfold.serve.metering import Metering
+from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
 from memfold.serve.view_address import announce
 from memfold.serve.view_server import View, view_application
@@ -65,6 +67,7 @@ class Worker:
         self._graphs: dict[int, GraphShard] = {}
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
+        self._metering = Metering()
         self._models: Models | None = None
         self._closing = AsyncExitStack()
         self.processors: list[Processor] = []
@@ -87,6 +90,13 @@ class Worker:
         await asyncio.gather(*(processor.start() for processor in self.processors))
         self._begin_upkeep()
         await self._serve_view(quarantine)
+        if self._parts.settings.metrics.port is not None:
+            await self._serve_metrics(quarantine)
+
+    async def _serve_metrics(self, quarantine: Quarantine) -> None:
+        site = MetricsSite(self._parts, self._progress, quarantine.counts, self._breakers, self._metering)
+        self._closing.push_async_callback(site.stop)
+        await site.start(self._parts.settings.metrics)
 
     def _begin_sealing(self, writer: LogWriter) -> None:
         parts = self._parts
@@ -119,9 +129,16 @@ class Worker:
         models = self._models = Models(embedder, extractor, decider)
         self._closing.push_async_callback(close_models, extractor, decider)
         self._closing.push_async_callback(embedder.close)
-        progress = self._progress["decide"]
         return DecideRoom(
-            models, parts.index, parts.keys, parts.reader, writer, quarantine, progress, self._outcomes
+            models,
+            parts.index,
+            parts.keys,
+            parts.reader,
+            writer,
+            quarantine,
+            self._progress["decide"],
+            self._outcomes,
+            self._metering.decided,
         )
 
     def _breakers(self) -> list[BreakerState]:

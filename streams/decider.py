@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -70,6 +70,8 @@ class DecideRoom:
     quarantine: Quarantine
     progress: Progress
     outcomes: Outcomes
+    told: Callable[[MemoriesDecided], None]
+    """Is told of each event as it is decided, to count it."""
 
 
 class DecideSink:
@@ -134,6 +136,7 @@ class DecideSink:
         envelope = asked.envelope
         state, models = await self._judging(envelope.tenant, envelope.subject)
         body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models)
+        self._room.told(body)
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)

@@ -26,6 +26,7 @@ from memfold.schemas.records import (
     Event,
     Item,
     LogRecord,
+    MemoriesDecided,
     Message,
     Scope,
 )
@@ -86,6 +87,7 @@ class Partition:
         self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.begin = self.reader.bounds(EVENTS, 0)[1]
         self.commands: list[LogRecord] = []
+        self.told: list[MemoriesDecided] = []
 
     async def owner(self) -> tuple[DecideSink, int]:
         """A sink as a process that just took the partition has it, and where it begins."""
@@ -99,6 +101,7 @@ class Partition:
             Quarantine(self.writer),
             self.progress,
             Outcomes(),
+            self.told.append,
         )
         sink = DecideSink(0, Ledger(self.folder / "ledger.db"), room)
         return sink, await sink.open(self.failed.set_result)
@@ -170,6 +173,9 @@ async def test_a_command_that_comes_again_inside_the_window_counts_once(partitio
     await sink.process([partition.at_end(first.key, first.value)])
     await partition.decided(partition.commands[-1])
     assert partition.texts() == ["slow"]
+    assert [done.text for body in partition.told for done in body.operations] == ["slow"], (
+        "counted once as well"
+    )
     assert sink.ledger.command_offset == 3
     await sink.close()
 

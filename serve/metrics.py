@@ -1,0 +1,113 @@
+"""How a worker stands, as Prometheus reads it: positions and lag, seals, quarantine, breakers, what is pending.
+
+Looked at when it is asked for, from what the worker has in hand: no second set of counters that could tell another story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from memfold.audit.checkpoints import Heads
+from memfold.providers.breaker import BreakerState
+
+BREAKER_STATES = ("closed", "half-open", "open")
+Places = Mapping[tuple[str, int], int]
+"""{(topic, partition): offset}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a worker knows of itself and of the log at one moment. `ends`: the offset that the next record will get."""
+
+    positions: Mapping[str, Places]
+    ends: Places
+    quarantined: Mapping[str, int]
+    breakers: Sequence[BreakerState]
+    pending: int | None
+    missed_reads: int
+    heads: Heads | None
+    now: float
+
+
+def exposition(standing: Standing, counted: CollectorRegistry) -> bytes:
+    """Prometheus's text format, version 0.0.4: the standing, what was counted, and the process itself."""
+    registry = CollectorRegistry()
+    registry.register(_Looked(standing))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry) + generate_latest(counted)
+
+
+class _Looked(Collector):
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    def collect(self) -> Iterable[Metric]:
+        yield from _of_the_log(self._standing)
+        yield from _of_this_process(self._standing)
+        if self._standing.heads is not None:
+            yield from _of_the_seals(self._standing, self._standing.heads)
+
+
+def _of_the_log(standing: Standing) -> Iterator[Metric]:
+    ends = GaugeMetricFamily(
+        "memfold_log_end_offset", "Offset that the next record will get.", labels=["topic", "partition"]
+    )
+    for (topic, partition), end in standing.ends.items():
+        ends.add_metric([topic, str(partition)], end)
+    labels = ["role", "topic", "partition"]
+    positions = GaugeMetricFamily(
+        "memfold_position", "Offset of the last record that was applied.", labels=labels
+    )
+    lags = GaugeMetricFamily("memfold_lag_records", "Records that are not applied yet.", labels=labels)
+    for role, places in standing.positions.items():
+        for (topic, partition), offset in places.items():
+            positions.add_metric([role, topic, str(partition)], offset)
+            if (topic, partition) in standing.ends:
+                lag = max(0, standing.ends[topic, partition] - 1 - offset)
+                lags.add_metric([role, topic, str(partition)], lag)
+    yield from (ends, positions, lags)
+
+
+def _of_this_process(standing: Standing) -> Iterator[Metric]:
+    quarantined = CounterMetricFamily(
+        "memfold_quarantined_records", "Records put aside by this process.", labels=["role"]
+    )
+    for role, count in standing.quarantined.items():
+        quarantined.add_metric([role], count)
+    yield quarantined
+    states = GaugeMetricFamily(
+        "memfold_breaker_state",
+        "1 for the state that the endpoint's breaker is in.",
+        labels=["endpoint", "state"],
+    )
+    for breaker in standing.breakers:
+        for state in BREAKER_STATES:
+            states.add_metric([breaker.endpoint, state], breaker.state == state)
+    yield states
+    if standing.pending is not None:
+        yield GaugeMetricFamily(
+            "memfold_pending_memories", "Memories that wait to be decided again.", value=standing.pending
+        )
+    yield CounterMetricFamily(
+        "memfold_missed_reads", "Reads of this home that may not be on record.", value=standing.missed_reads
+    )
+
+
+def _of_the_seals(standing: Standing, heads: Heads) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "memfold_seal_age_seconds", "Since the newest seal was made.", value=standing.now - heads.time / 1000
+    )
+    unsealed = GaugeMetricFamily(
+        "memfold_unsealed_records", "Records that no seal covers yet.", labels=["topic", "partition"]
+    )
+    sealed = {(head.tree.topic, head.tree.partition): head.size for head in heads.heads}
+    for (topic, partition), end in standing.ends.items():
+        unsealed.add_metric([topic, str(partition)], max(0, end - sealed.get((topic, partition), 0)))
+    yield unsealed

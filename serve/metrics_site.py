@@ -1,0 +1,128 @@
+"""Where a worker serves /metrics and /healthz, on a port of its own: the view's port is for callers, and wants a token."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from memfold.audit.checkpoints import Heads
+from memfold.audit.seal_errors import NoteRefused
+from memfold.audit.seal_files import SealFiles
+from memfold.audit.seal_key import seal_verifier
+from memfold.memory.errors import BrokerUnreachable, InvalidInput, ShardDamaged
+from memfold.providers.breaker import BreakerState
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.serve.metering import Metering
+from memfold.serve.metrics import Places, Standing, exposition
+from memfold.serve.metrics_settings import MetricsSettings
+from memfold.serve.missed_reads import MissedReads
+from memfold.serve.parts import Parts
+from memfold.streams.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+TRIED = 16
+"""Ports that are tried: as many workers as one machine has any use for."""
+
+
+class MetricsSite:
+    """Answers for one worker; `progress`, `quarantined` and `breakers` are the worker's own, read when somebody asks."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        progress: Mapping[str, Progress],
+        quarantined: Mapping[str, int],
+        breakers: Callable[[], list[BreakerState]],
+        metering: Metering,
+    ) -> None:
+        self._parts, self._progress = parts, progress
+        self._quarantined, self._breakers, self._metering = quarantined, breakers, metering
+        application = web.Application()
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/healthz", self._healthz)
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def start(self, settings: MetricsSettings) -> str:
+        """The address of /metrics. Raises InvalidInput when none of the ports is free."""
+        assert settings.port is not None
+        await self._runner.setup()
+        for port in range(settings.port, settings.port + TRIED):
+            try:
+                await web.TCPSite(self._runner, settings.host, port).start()
+            except OSError as taken:
+                if taken.errno != errno.EADDRINUSE:
+                    raise
+                continue
+            address = f"http://{settings.host}:{port}/metrics"
+            logger.info("metrics at %s", address)
+            return address
+        raise InvalidInput(
+            f"no port from {settings.port} to {settings.port + TRIED - 1} is free on {settings.host} for metrics; "
+            "set MEMFOLD_METRICS__PORT to another one"
+        )
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        try:
+            standing = await self._standing()
+        except BrokerUnreachable as away:
+            # No half answer: what Prometheus then sees is `up == 0`, which is true.
+            raise web.HTTPServiceUnavailable(text=str(away)) from away
+        body = await asyncio.to_thread(exposition, standing, self._metering.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        """The process lives and its loop turns. A worker that failed ends, so there is no more to tell."""
+        return web.Response(text="ok\n")
+
+    async def _standing(self) -> Standing:
+        parts = self._parts
+        wanted = [(topic, partition) for topic in KEPT for partition in range(parts.partitions)]
+        bounds, pending, heads = await asyncio.gather(
+            asyncio.to_thread(parts.reader.all_bounds, wanted),
+            _or_none(self._pending),
+            asyncio.to_thread(self._heads),
+        )
+        return Standing(
+            positions={role: _places(role, progress) for role, progress in self._progress.items()},
+            ends={place: end for place, (_, end) in bounds.items()},
+            quarantined=dict(self._quarantined),
+            breakers=self._breakers(),
+            pending=pending,
+            missed_reads=MissedReads(parts.settings.folder).count(),
+            heads=heads,
+            now=time.time(),
+        )
+
+    async def _pending(self) -> int:
+        return sum((await self._parts.index.pending(self._parts.settings.tenant)).values())
+
+    def _heads(self) -> Heads | None:
+        folder = self._parts.settings.folder / "seals"
+        try:
+            return SealFiles(folder).newest_heads(seal_verifier(folder))
+        except NoteRefused:
+            # Nothing sealed yet, or what `audit verify` tells about: there is no age to give.
+            return None
+
+
+def _places(role: str, progress: Progress) -> Places:
+    topic = COMMANDS if role == "decide" else EVENTS
+    return {(topic, partition): offset for partition, offset in progress.offsets.items()}
+
+
+async def _or_none(ask: Callable[[], Awaitable[int]]) -> int | None:
+    """None where the projection cannot be read: metrics are for such times."""
+    try:
+        return await ask()
+    except ShardDamaged:
+        return None
