@@ -167,7 +167,8 @@ class Worker:
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
-        return ArchiveSink(lambda: ArchiveShard(root, topic, partition), self._progress["archive"])
+        progress = self._progress["archive"]
+        return ArchiveSink(lambda: ArchiveShard(root, topic, partition), progress, topic, partition)
 
     async def _look_up(self, partition: int, command_id: str) -> Outcome | None:
         """The outcome of a command that was decided long ago: its place from the ledger, its bytes from the log."""
