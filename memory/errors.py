@@ -75,7 +75,11 @@ class TopicMisconfigured(MemfoldError, RuntimeError):
 
 
 class LogTruncated(MemfoldError, RuntimeError):
-    """The log lost records that a projection has not applied. Do: `memfold replay rebuild --from archive`."""
+    """The log lost records that are still wanted. Do: the command of the message, a rebuild from the archive or a restore of the log."""
+
+
+class RestoreRefused(MemfoldError, RuntimeError):
+    """The log cannot be restored from this archive into these topics; no record was written over. Do: what the message names."""
 
 
 class LogDamaged(MemfoldError, RuntimeError):

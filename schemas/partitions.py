@@ -26,4 +26,9 @@ def key_of(tenant: str, subject: str) -> bytes:
 
 def partition_of(tenant: str, subject: str, partitions: int) -> int:
     """The partition of a subject's commands and events among `partitions`."""
-    return int((murmur2(key_of(tenant, subject)) & 0x7FFFFFFF) % partitions)
+    return partition_of_key(key_of(tenant, subject), partitions)
+
+
+def partition_of_key(key: bytes, partitions: int) -> int:
+    """The partition of a record with this key."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)

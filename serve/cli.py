@@ -21,6 +21,7 @@ from memfold.serve import (
     cli_repack,
     cli_replay,
     cli_report,
+    cli_restore,
     cli_rollback,
     cli_seals,
     cli_stack,
@@ -38,6 +39,7 @@ cli_stack.register(app)
 cli_memory.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
+cli_restore.register(app)
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."

@@ -196,7 +196,8 @@ class Worker:
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
-        sink = ArchiveSink(lambda: ArchiveShard(root, topic, partition), self._progress["archive"])
+        progress = self._progress["archive"]
+        sink = ArchiveSink(lambda: ArchiveShard(root, topic, partition), progress, topic, partition)
         self._archives[topic, partition] = sink
         return sink
 

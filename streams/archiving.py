@@ -33,14 +33,21 @@ class ArchiveSink:
 
     longest_rest = LONGEST_REST
 
-    def __init__(self, open_archive: Callable[[], Archive], progress: Progress) -> None:
+    def __init__(
+        self, open_archive: Callable[[], Archive], progress: Progress, topic: str = "", partition: int = 0
+    ) -> None:
         self._open_archive, self._progress = open_archive, progress
+        self._topic, self._partition = topic, partition
         self._archive: Archive | None = None
         self._busy = threading.Lock()
 
     async def open(self, failed: Failed) -> int:
         self._archive = await asyncio.to_thread(self._open_archive)
-        return self._archive.position() + 1
+        position = self._archive.position()
+        if self._topic == EVENTS:
+            # Also where nothing new comes: a status must not say that nobody archives.
+            self._progress.advance(self._partition, position)
+        return position + 1
 
     async def process(self, records: Sequence[LogRecord]) -> None:
         await asyncio.to_thread(self._append, records)

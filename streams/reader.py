@@ -134,5 +134,7 @@ def _bytes(value: str | bytes | None) -> bytes:
 def _truncated(topic: str, partition: int, wanted: int, first: int) -> LogTruncated:
     return LogTruncated(
         f"{topic}/{partition} begins at offset {first}, but {wanted} has not been applied: the log lost "
-        f"{first - wanted} records. Rebuild from the archive: `memfold replay rebuild --from archive`"
+        f"{first - wanted} records, {wanted} to {first - 1}. Where the archive has them, `memfold replay rebuild --from archive` brings "
+        "the projections to its end, past the gap; for the whole log again, stop the stack, remove its Kafka data (the home's folder "
+        "kafka, or the topics) and run `memfold restore --archive PATH`"
     )

@@ -21,7 +21,7 @@ from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
 from memfold.streams.connection import Connection, once_settled
 
 MAX_RECORD = 8 * 1024 * 1024
-_REQUIRED = {
+REQUIRED = {
     "cleanup.policy": "delete",
     "retention.ms": "-1",
     "retention.bytes": "-1",
@@ -29,6 +29,7 @@ _REQUIRED = {
     "max.message.bytes": str(MAX_RECORD),
 }
 TIMEOUT = 8.0
+_UNFINISHED = "; where `memfold restore` was interrupted, run it again instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
             "this log would not keep history: "
             + "; ".join(wrong)
             + ". Correct it with kafka-configs, then start again"
+            + (_UNFINISHED if any("is CreateTime" in each for each in wrong) else "")
         )
     return partitions
 
@@ -77,7 +79,7 @@ def unreachable(connection: Connection, failure: KafkaException) -> BrokerUnreac
 
 def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> None:
     partitions = counts.get(COMMANDS) or counts.get(EVENTS) or plan.partitions
-    settings = _REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
+    settings = REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
     new = [
         NewTopic(name, count, plan.replication, config=settings)
         for name, count in (*((name, partitions) for name in KEPT), (QUARANTINE, 1), (SEALS, 1))
@@ -100,7 +102,7 @@ def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
     wrong: list[str] = []
     for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
         found = future.result()
-        for name, value in _REQUIRED.items():
+        for name, value in REQUIRED.items():
             if found[name].value != value:
                 wrong.append(f"{resource.name}: {name} is {found[name].value}, must be {value}")
         if int(found["min.insync.replicas"].value) < plan.min_insync:

@@ -139,6 +139,8 @@ async def test_what_retention_took_is_a_hard_error_that_names_the_gap(
     for future in admin.delete_records([TopicPartition(topic, 0, 12)]).values():
         future.result()
     with pytest.raises(
-        LogTruncated, match=f"{topic}/0 begins at offset 12, but 5 has not been applied.*--from archive"
+        LogTruncated,
+        match=f"{topic}/0 begins at offset 12, but 5 has not been applied: .* lost 7 records, 5 to 11.*"
+        "`memfold replay rebuild --from archive`.*`memfold restore --archive PATH`",
     ):
         list(LogReader(connection).read(topic, 0, 5, 20))
