@@ -18,7 +18,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from memfold.schemas.errors import UnknownSchema, Unreadable
+from memfold.schemas.errors import ReaderTooOld, UnknownSchema, Unreadable
 from memfold.schemas.records import (
     AddRequested,
     Body,
@@ -32,7 +32,7 @@ from memfold.schemas.records import (
     SplitRequested,
     UpdateRequested,
 )
-from memfold.schemas.registry import newest, with_fingerprint
+from memfold.schemas.registry import newest, released, with_fingerprint
 from memfold.schemas.upcast import upcast
 
 MARKER = b"\xc3\x01"
@@ -110,7 +110,10 @@ def decode(value: bytes, key_of: KeyOf) -> tuple[Envelope, Body]:
 
 
 def open_body(envelope: Envelope, aad: bytes, sealed: bytes, key: bytes) -> Body:
-    """The body of an envelope, decrypted and upcast to its newest version. Raises Unreadable."""
+    """The body of an envelope, decrypted and upcast to its newest version. Raises Unreadable, ReaderTooOld.
+
+    The second only for what authenticates: who has no key cannot stop a reader by claiming a schema that there is not.
+    """
     try:
         plain = AESGCM(key).decrypt(envelope.nonce, sealed, aad)
     except InvalidTag as forged:
@@ -122,12 +125,21 @@ def open_body(envelope: Envelope, aad: bytes, sealed: bytes, key: bytes) -> Body
         fields = upcast(schema.name, schema.version, newest(schema.name).version, fields)
         body = msgspec.convert(fields, BODIES[schema.name])
     except UnknownSchema as unknown:
-        raise Unreadable(str(unknown)) from unknown
+        raise ReaderTooOld(_too_old(envelope)) from unknown
     if source.tell() != len(plain):
         raise Unreadable(f"{len(plain) - source.tell()} bytes follow the body")
     if schema.name != envelope.type:
         raise Unreadable(f"the envelope says {envelope.type}, the body is {schema.name}")
     return body
+
+
+def _too_old(envelope: Envelope) -> str:
+    versions = [schema.version for schema in released() if schema.name == envelope.type]
+    known = f"knows {envelope.type} up to v{versions[-1]}" if versions else f"knows no {envelope.type}"
+    return (
+        f"record {envelope.record_id} was written by a newer memfold: a {envelope.type} of schema {envelope.body_schema.hex()}; this one "
+        f"{known}. Upgrade memfold"
+    )
 
 
 def _long(number: int) -> bytes:

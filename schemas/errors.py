@@ -15,6 +15,10 @@ class Unreadable(MemfoldError, ValueError):
     """Bytes are not a record that memfold wrote, or were changed since. Do: find them in quarantine; find who wrote them."""
 
 
+class ReaderTooOld(Unreadable):
+    """A genuine record, of a schema that came after this memfold. Do: upgrade memfold; nothing was passed over."""
+
+
 class KeyDestroyed(MemfoldError, LookupError):
     """The subject's key was destroyed: its records can never be opened again. Do: nothing; this is what erasure means."""
 

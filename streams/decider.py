@@ -24,7 +24,7 @@ from memfold.memory.ports import MemoryIndex
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
-from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
+from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import CLEARS, EVENTS, key_of
@@ -105,11 +105,13 @@ class DecideSink:
             await self._admit(record, await self._opened(record))
 
     async def _opened(self, record: LogRecord) -> Asked | None:
-        """The command, unless it is forged or has been decided or admitted before."""
+        """The command, unless it is forged or has been decided or admitted before. Raises ReaderTooOld."""
         try:
             envelope, body = open_record(record, self._room.keys)
             if isinstance(body, MemoriesDecided | MemoryRead):
                 raise Unreadable(f"a {envelope.type} record does not belong on {record.topic}")
+        except ReaderTooOld:
+            raise
         except (Unreadable, UnknownKey, KeyDestroyed) as reason:
             await self._room.quarantine.put(record, "decide", str(reason))
             return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from memfold.projections.base import Position, Shard, Standing, fenced
-from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
+from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event, LogRecord
@@ -30,7 +30,10 @@ class OpenedBatch:
 
 
 def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
-    """Open records of memfold.events, in order; what cannot be opened is told apart by why."""
+    """Open records of memfold.events, in order; what cannot be opened is told apart by why.
+
+    Raises ReaderTooOld: passed over once, a newer event would be missing from the shard for good.
+    """
     events: list[Event] = []
     unreadable: list[tuple[LogRecord, str]] = []
     erased = 0
@@ -39,6 +42,8 @@ def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
             events.append(open_event(record, keys))
         except KeyDestroyed:
             erased += 1
+        except ReaderTooOld:
+            raise
         except (Unreadable, UnknownKey) as reason:
             unreadable.append((record, str(reason)))
     return OpenedBatch(events, unreadable, erased)

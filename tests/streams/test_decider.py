@@ -15,7 +15,9 @@ import pytest
 from memfold.memory.errors import ForeignWriter
 from memfold.memory.facts import Extraction, Utterances
 from memfold.memory.understanding import Models
+from memfold.schemas import codec
 from memfold.schemas.codec import encode, name_of
+from memfold.schemas.errors import ReaderTooOld, UnknownSchema
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import COMMANDS, EVENTS, key_of
 from memfold.schemas.records import (
@@ -30,6 +32,7 @@ from memfold.schemas.records import (
     Message,
     Scope,
 )
+from memfold.schemas.registry import Schema, newest, with_fingerprint
 from memfold.streams.connection import Connection
 from memfold.streams.decider import DecideRoom, DecideSink
 from memfold.streams.ledger import Ledger
@@ -252,4 +255,26 @@ async def test_a_clear_of_the_tenant_waits_for_all_and_is_known_to_every_state(p
     assert outcomes == [["ADD"], ["ADD"], ["ADD"], [], ["ADD"], ["ADD"]], (
         "said again after the clear, it is new"
     )
+    await sink.close()
+
+
+async def test_a_command_that_a_newer_memfold_wrote_stops_the_partition_and_is_not_put_aside(
+    partition: Partition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, _ = await partition.owner()
+    newer = partition.says("alex", "said to a newer memfold")
+
+    def unknown(fingerprint: bytes) -> Schema:
+        if fingerprint == newest("add_requested").fingerprint:
+            raise UnknownSchema(f"no released schema has the fingerprint {fingerprint.hex()}")
+        return with_fingerprint(fingerprint)
+
+    with monkeypatch.context() as older:
+        older.setattr(codec, "with_fingerprint", unknown)
+        with pytest.raises(ReaderTooOld, match="Upgrade memfold"):
+            await sink.process([newer])
+    assert sink.ledger.command_offset == -1
+    await sink.process([newer])
+    await partition.decided(newer)
+    assert partition.texts() == ["said to a newer memfold"]
     await sink.close()
