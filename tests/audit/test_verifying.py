@@ -232,7 +232,8 @@ def test_a_schema_that_nobody_released(
     deployment.archive([*deployment.events, later])
     bad = deployment.verify(keys=opened).findings[0]
     assert (bad.kind, bad.offset) == ("schema", 60)
-    assert "written by a newer memfold: a memories_decided of schema 0101010101010101" in bad.said
+    assert "newer memfold" in bad.said
+    assert "0101010101010101" in bad.said
 
 
 def test_an_event_that_was_written_twice_is_counted(deployment: Deployment) -> None:
