@@ -8,7 +8,7 @@ demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker,
 	@$(BIN)/python examples/demo.py
 
 test: .venv/.dev  ## The whole test suite, against a real Kafka for each of two processes.
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --durations 10
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 test-long: .venv/.dev  ## The long forms: ten kills where the suite has two, soaks.
 	@$(BIN)/python -m pytest -q -m long --timeout 3600

@@ -24,11 +24,13 @@ from memfold.audit.history import DuckDBHistory
 from memfold.audit.versions import versions
 from memfold.infra.broker import Broker
 from memfold.projections.archive import ArchiveShard
+from memfold.projections.archive_order import LIMIT
 from memfold.schemas.codec import encode
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_event
 from memfold.schemas.partitions import EVENTS, key_of, partition_of
 from memfold.schemas.records import Envelope, LogRecord, MemoriesDecided, Operation, RelationChange, Scope
+from memfold.serve.repacking import repack
 from memfold.serve.tail import KafkaTail
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
@@ -124,8 +126,20 @@ def _archive(reader: LogReader, archive: Path, ends: dict[int, int]) -> None:
                 shard.append(records)
 
 
+def _merge(archive: Path) -> Row:
+    size = sum(path.stat().st_size for path in archive.rglob("*.parquet"))
+    started = time.perf_counter()
+    done = repack(archive, LIMIT)
+    seconds = time.perf_counter() - started
+    before, after = sum(one.before for one in done), sum(one.after or 0 for one in done)
+    return Row(
+        f"merging the archive by day and subject, {before} files to {after}",
+        f"{size / seconds / 1e6:,.0f} MB/s",
+    )
+
+
 def audit(folder: Path, events: int = LARGE) -> list[Row]:
-    """Write a log to Kafka, archive all but its end, ask; archive the end, ask again."""
+    """Write a log to Kafka, archive all but its end and merge it as the worker does when a day is over, ask; archive the end, ask again."""
     home = folder / "audit"
     home.mkdir()
     with ExitStack() as stack:
@@ -139,6 +153,7 @@ def audit(folder: Path, events: int = LARGE) -> list[Row]:
         ends = {partition: reader.bounds(EVENTS, partition)[1] for partition in range(PARTITIONS)}
         archive = home / "archive"
         _archive(reader, archive, {p: end - UNARCHIVED // PARTITIONS for p, end in ends.items()})
+        merged = _merge(archive)
         tail = KafkaTail(reader)
         history = stack.enter_context(closing(DuckDBHistory(archive, PARTITIONS, tail, keys)))
         log = stack.enter_context(closing(FullLog(archive, PARTITIONS, tail, keys, keys, limit=2 * events)))
@@ -147,7 +162,7 @@ def audit(folder: Path, events: int = LARGE) -> list[Row]:
         _archive(reader, archive, ends)
         archived = _questions(auditor, lives)
         limits = _limits(archive, keys, reader)
-        return _rows(events, archived, behind, limits)
+        return [*_rows(events, archived, behind, limits), merged]
 
 
 _FIRST = "the same for the first time: the whole log opened"

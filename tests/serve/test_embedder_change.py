@@ -94,13 +94,23 @@ async def test_searches_and_writes_go_on_while_the_vectors_are_made_anew(
     await own.add("My cat sleeps on the piano", user_id=user, infer=False)
     rebuilding = asyncio.create_task(asyncio.to_thread(change, changing, MINILM))
     searches = written = 0
-    while not rebuilding.done():
-        found = await own.search("Where does my cat sleep?", user_id=user, limit=3, explain=True)
-        assert found["results"][0]["memory"] == "My cat sleeps on the piano"
-        assert found["results"][0]["score_details"]["meaning"] > 0.3
-        searches += 1
-        await own.add(f"I saw ship number {written} at noon", user_id=user)
-        written += 1
+
+    async def searching() -> None:
+        nonlocal searches
+        while not rebuilding.done():
+            found = await own.search("Where does my cat sleep?", user_id=user, limit=3, explain=True)
+            assert found["results"][0]["memory"] == "My cat sleeps on the piano"
+            assert found["results"][0]["score_details"]["meaning"] > 0.3
+            searches += 1
+
+    async def adding() -> None:
+        nonlocal written
+        while not rebuilding.done():
+            await own.add(f"I saw ship number {written} at noon", user_id=user)
+            written += 1
+
+    # Beside each other: a write that waits for the switch must not be what keeps searches from being made.
+    await asyncio.gather(searching(), adding())
     await rebuilding
     assert searches > 3
     assert await served_model(changing) == ("minilm/all-MiniLM-L6-v2-int8", 384)
