@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -14,6 +16,7 @@ from memfold import AsyncMemory
 from memfold.audit.checkpoints import Checkpoint, Heads
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
 from memfold.serve.settings import Settings
 
@@ -93,3 +96,17 @@ def test_trouble_has_numbers() -> None:
     assert round(total(found, "memfold_seal_age_seconds")) == 90
     assert total(found, "memfold_unsealed_records", partition="0") == 3
     assert total(found, "memfold_unsealed_records", partition="1") == 3
+
+
+def test_every_metric_is_in_the_documentation_and_no_other() -> None:
+    standing = Standing({}, {}, {}, [], 0, 0, Heads("memfold/x", 0, []), 0.0)
+    text = exposition(standing, Metering().registry).decode()
+    families = [family.name for family in text_string_to_metric_families(text)]
+    told = {name for name in families if name.startswith("memfold_")}
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    named = {
+        name.removesuffix("_total")
+        for name in re.findall(r"^\|(.*?)\|", page, re.M)
+        for name in re.findall(r"memfold_\w+", name)
+    }
+    assert named == told
