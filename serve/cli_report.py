@@ -7,7 +7,7 @@ import typer
 
 from memfold.audit.auditor import ReportName
 from memfold.serve.cli_audit import Output, Since, Until
-from memfold.serve.cli_options import Bootstrap, Home, User
+from memfold.serve.cli_options import Bootstrap, Home, User, console
 from memfold.synchronous import Memory
 
 
@@ -36,3 +36,4 @@ def report(
     else:
         # As the page itself says, whatever the locale is.
         output.write_text(text, encoding="utf-8")
+        console.print(f"{output}: report {name}, {len(text.encode()):,} bytes", highlight=False)

@@ -36,9 +36,10 @@ def restore(
         print_json(record_of(whole))
     else:
         records = sum(one.records for one in whole.partitions)
+        equal = ", and the projections equal a fold of them" if whole.equal else ""
         console.print(
-            f"{records:,} records are back at their offsets, with their times; {settings.folder / RECORD} says what was not archived. "
-            "`memfold up` serves them",
+            f"{records:,} records are back at their offsets, with their times{equal}; "
+            f"{settings.folder / RECORD} says what was not archived. `memfold up` serves them",
             highlight=False,
         )
         if lost := sum(one.lost for one in whole.partitions):

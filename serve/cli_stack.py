@@ -94,6 +94,9 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
             f"reads that may not be on record: {found['missed_reads']}; see logs/missed-reads.log in the home",
             highlight=False,
         )
+    sealed = found["sealed"]
+    until = f"at {sealed['until']}, {sealed['unsealed']} records since" if sealed else "nothing yet"
+    console.print(f"sealed: {until}", highlight=False)
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
 

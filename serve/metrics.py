@@ -14,8 +14,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from memfold.audit.checkpoints import Heads
 from memfold.providers.breaker import BreakerState
+from memfold.serve.sealed import Sealed
 
 BREAKER_STATES = ("closed", "half-open", "open")
 Places = Mapping[tuple[str, int], int]
@@ -32,7 +32,7 @@ class Standing:
     breakers: Sequence[BreakerState]
     pending: int | None
     missed_reads: int
-    heads: Heads | None
+    sealed: Sealed | None
     now: float
 
 
@@ -51,8 +51,8 @@ class _Looked(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from _of_the_log(self._standing)
         yield from _of_this_process(self._standing)
-        if self._standing.heads is not None:
-            yield from _of_the_seals(self._standing, self._standing.heads)
+        if self._standing.sealed is not None:
+            yield from _of_the_seals(self._standing.sealed, self._standing.now)
 
 
 def _of_the_log(standing: Standing) -> Iterator[Metric]:
@@ -100,14 +100,13 @@ def _of_this_process(standing: Standing) -> Iterator[Metric]:
     )
 
 
-def _of_the_seals(standing: Standing, heads: Heads) -> Iterator[Metric]:
+def _of_the_seals(sealed: Sealed, now: float) -> Iterator[Metric]:
     yield GaugeMetricFamily(
-        "memfold_seal_age_seconds", "Since the newest seal was made.", value=standing.now - heads.time / 1000
+        "memfold_seal_age_seconds", "Since the newest seal was made.", value=now - sealed.at
     )
     unsealed = GaugeMetricFamily(
         "memfold_unsealed_records", "Records that no seal covers yet.", labels=["topic", "partition"]
     )
-    sealed = {(head.tree.topic, head.tree.partition): head.size for head in heads.heads}
-    for (topic, partition), end in standing.ends.items():
-        unsealed.add_metric([topic, str(partition)], max(0, end - sealed.get((topic, partition), 0)))
+    for (topic, partition), count in sealed.unsealed.items():
+        unsealed.add_metric([topic, str(partition)], count)
     yield unsealed

@@ -11,10 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from memfold.audit.checkpoints import Heads
-from memfold.audit.seal_errors import NoteRefused
-from memfold.audit.seal_files import SealFiles
-from memfold.audit.seal_key import seal_verifier
 from memfold.memory.errors import BrokerUnreachable, InvalidInput, ShardDamaged
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
@@ -23,6 +19,7 @@ from memfold.serve.metrics import Places, Standing, exposition
 from memfold.serve.metrics_settings import MetricsSettings
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
+from memfold.serve.sealed import sealed_until
 from memfold.streams.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -87,32 +84,23 @@ class MetricsSite:
     async def _standing(self) -> Standing:
         parts = self._parts
         wanted = [(topic, partition) for topic in KEPT for partition in range(parts.partitions)]
-        bounds, pending, heads = await asyncio.gather(
-            asyncio.to_thread(parts.reader.all_bounds, wanted),
-            _or_none(self._pending),
-            asyncio.to_thread(self._heads),
+        bounds, pending = await asyncio.gather(
+            asyncio.to_thread(parts.reader.all_bounds, wanted), _or_none(self._pending)
         )
+        ends = {place: end for place, (_, end) in bounds.items()}
         return Standing(
             positions={role: _places(role, progress) for role, progress in self._progress.items()},
-            ends={place: end for place, (_, end) in bounds.items()},
+            ends=ends,
             quarantined=dict(self._quarantined),
             breakers=self._breakers(),
             pending=pending,
             missed_reads=MissedReads(parts.settings.folder).count(),
-            heads=heads,
+            sealed=await asyncio.to_thread(sealed_until, parts.settings.folder, ends),
             now=time.time(),
         )
 
     async def _pending(self) -> int:
         return sum((await self._parts.index.pending(self._parts.settings.tenant)).values())
-
-    def _heads(self) -> Heads | None:
-        folder = self._parts.settings.folder / "seals"
-        try:
-            return SealFiles(folder).newest_heads(seal_verifier(folder))
-        except NoteRefused:
-            # Nothing sealed yet, or what `audit verify` tells about: there is no age to give.
-            return None
 
 
 def _places(role: str, progress: Progress) -> Places:

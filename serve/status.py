@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from memfold.infra.stack_file import running_stack
@@ -12,6 +14,7 @@ from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
+from memfold.serve.sealed import sealed_until
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import ViewClient
 
@@ -63,6 +66,7 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
             {"pid": worker["pid"], **breaker} for worker in workers for breaker in worker.get("breakers", [])
         ],
         "pending": pending,
+        "sealed": _sealed(settings, bounds),
         "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
@@ -74,6 +78,14 @@ async def _pending(parts: Parts) -> int | None:
         return sum((await parts.index.pending(parts.settings.tenant)).values())
     except ShardDamaged:
         return None
+
+
+def _sealed(settings: Settings, bounds: Mapping[tuple[str, int], tuple[int, int]]) -> Status | None:
+    found = sealed_until(settings.folder, {place: end for place, (_, end) in bounds.items()})
+    if found is None:
+        return None
+    at = datetime.fromtimestamp(found.at, UTC)
+    return {"until": at.isoformat(timespec="seconds"), "unsealed": sum(found.unsealed.values())}
 
 
 def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: list[int]) -> Status:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ def test_status_lists_every_process_topic_and_role(stack: Settings) -> None:
     assert [r["role"] for r in status["roles"]] == ["decide", "vector", "graph", "archive"]
     assert all(r["generation"].startswith("g") for r in status["roles"] if r["role"] in ("vector", "graph"))
     assert "generation" in run(stack, "status")
+
+
+def test_status_says_until_when_the_log_is_sealed(stack: Settings) -> None:
+    run(stack, "audit", "seal")
+    sealed = parsed(stack, "status")["sealed"]
+    assert sealed["unsealed"] >= 0
+    assert datetime.fromisoformat(sealed["until"]) > datetime.now(UTC) - timedelta(minutes=5)
+    assert f"sealed: at {sealed['until'][:10]}" in run(stack, "status")
 
 
 def test_doctor_config_and_verify(stack: Settings) -> None:

@@ -28,7 +28,7 @@ def test_reports_of_a_user(stack: Settings, tmp_path: Path) -> None:
     assert kept["findings"] == []
     for name in ("changes", "models", "retention"):
         page = tmp_path / f"{name}.html"
-        assert run(stack, "audit", "report", name, "--user", user, "-o", str(page)) == ""
+        assert run(stack, "audit", "report", name, "--user", user, "-o", str(page)).startswith(str(page)[:40])
         assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
         assert user in page.read_text(encoding="utf-8")
         assert "<script" not in page.read_text(encoding="utf-8")

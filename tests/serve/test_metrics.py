@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from memfold import AsyncMemory
-from memfold.audit.checkpoints import Checkpoint, Heads
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
+from memfold.serve.sealed import Sealed
 from memfold.serve.settings import Settings
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -74,7 +74,6 @@ async def test_the_lag_falls_to_nothing(memory: AsyncMemory, stack: Settings) ->
 
 def test_trouble_has_numbers() -> None:
     now = time.time()
-    head = Checkpoint(f"memfold/x/{EVENTS}/0", 7, bytes(32))
     standing = Standing(
         positions={"vector": {(EVENTS, 0): 4, (EVENTS, 1): -1}},
         ends={(EVENTS, 0): 10, (EVENTS, 1): 3},
@@ -82,7 +81,7 @@ def test_trouble_has_numbers() -> None:
         breakers=[BreakerState("http://llm", "open", 5, datetime.now(UTC))],
         pending=3,
         missed_reads=1,
-        heads=Heads("memfold/x", int((now - 90) * 1000), [head]),
+        sealed=Sealed(now - 90, {(EVENTS, 0): 3, (EVENTS, 1): 0}),
         now=now,
     )
     found = samples(exposition(standing, CollectorRegistry()).decode())
@@ -95,11 +94,11 @@ def test_trouble_has_numbers() -> None:
     assert total(found, "memfold_missed_reads_total") == 1
     assert round(total(found, "memfold_seal_age_seconds")) == 90
     assert total(found, "memfold_unsealed_records", partition="0") == 3
-    assert total(found, "memfold_unsealed_records", partition="1") == 3
+    assert total(found, "memfold_unsealed_records", partition="1") == 0
 
 
 def test_every_metric_is_in_the_documentation_and_no_other() -> None:
-    standing = Standing({}, {}, {}, [], 0, 0, Heads("memfold/x", 0, []), 0.0)
+    standing = Standing({}, {}, {}, [], 0, 0, Sealed(0.0, {}), 0.0)
     text = exposition(standing, Metering().registry).decode()
     families = [family.name for family in text_string_to_metric_families(text)]
     told = {name for name in families if name.startswith("memfold_")}
