@@ -65,8 +65,9 @@ class SealRole:
             await self._published.catch_up()
             sealed = -PACE
             while True:
-                wanted = time.monotonic() - sealed >= PACE or seal_is_asked(self._files.folder)
-                if wanted and await _finished(sealer.news):
+                # Who asks waits for heads: they are made of an empty log too.
+                asked = seal_is_asked(self._files.folder)
+                if asked or (time.monotonic() - sealed >= PACE and await _finished(sealer.news)):
                     await _finished(sealer.seal)
                     await self._published.catch_up()
                     sealed = time.monotonic()
