@@ -42,7 +42,7 @@ class ArchivedTree:
     def __init__(self, root: Path, tree: TreeName, report: Report, *, whole: bool) -> None:
         self._root = root
         self._tree, self._report, self._columns = tree, report, SCHEMA.names if whole else _HASHED
-        found = [one for one in segments(root, tree.topic) if one.partition == tree.partition]
+        found = self._listed()
         self.end = max((one.last + 1 for one in found), default=0)
         self._found = found
         try:
@@ -54,6 +54,11 @@ class ArchivedTree:
             report.add(
                 "file", str(damage), tree, file=str(root / tree.topic), offset=first, last=after - 1
             )  # fmt: skip
+
+    def _listed(self) -> list[Segment]:
+        return [
+            one for one in segments(self._root, self._tree.topic) if one.partition == self._tree.partition
+        ]
 
     def rows(self, first: int) -> Iterator[Rows]:
         """The rows from offset `first` on, to the end or to where the segments can be read no further, which is reported."""
@@ -79,9 +84,7 @@ class ArchivedTree:
 
     def _replaced(self, segment: Segment) -> bool:
         """Whether the archive's writer has put another file in the place of one that was listed; then all are listed anew."""
-        found = [
-            one for one in segments(self._root, self._tree.topic) if one.partition == self._tree.partition
-        ]
+        found = self._listed()
         try:
             now = cover(found)
         except ShardDamaged:

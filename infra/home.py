@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from memfold.infra.errors import StackRunning
@@ -33,23 +33,30 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def only_one(home: Path) -> Iterator[None]:
-    """Hold the home against every other process; raises StackRunning at once, naming who holds it.
+def held(lock: Path, who: str, taken: Callable[[str], Exception]) -> Iterator[None]:
+    """Hold a lock file against every other process; at once raises what `taken` makes of the one that has it, "" if it is not said.
 
-    The lock is the kernel's: it goes when its holder dies, however it dies. The pid in the file is for people.
+    The lock is the kernel's: it goes when its holder dies, however it dies. `who` stands in the file for people.
     """
-    lock = home / "run" / "lock"
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+b") as file:
+    with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = file.read().decode("ascii", "replace").strip() or "unknown"
-            raise StackRunning(
-                f"{home} is in use by process {holder}: use that stack, stop it, or choose another home"
-            ) from error
+        except BlockingIOError as blocked:
+            raise taken(file.read().strip()) from blocked
         file.truncate(0)
-        file.write(f"{os.getpid()}\n".encode())
+        file.write(who)
         file.flush()
         yield
         file.truncate(0)
+
+
+def only_one(home: Path) -> AbstractContextManager[None]:
+    """Hold the home against every other process. Raises StackRunning at once, naming who holds it."""
+    return held(
+        home / "run" / "lock",
+        f"{os.getpid()}\n",
+        lambda holder: StackRunning(
+            f"{home} is in use by process {holder or 'unknown'}: use that stack, stop it, or choose another home"
+        ),
+    )

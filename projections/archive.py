@@ -22,12 +22,13 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from memfold.memory.errors import MemfoldError, ShardLocked
 from memfold.projections.archive_errors import ArchiveGap, ArchiveNotWritten
-from memfold.projections.archive_files import read_segment, sync_directory, write_segment
+from memfold.projections.archive_files import read_segment, write_segment
 from memfold.projections.archive_merge import Written, remove, write_merged
 from memfold.projections.archive_order import LIMIT
 from memfold.projections.archive_rows import table_of
 from memfold.projections.archive_segments import Segment, cover, segments, topic_directory
 from memfold.projections.archive_standing import Standing, next_run, standing
+from memfold.projections.durable import sync_directory
 from memfold.schemas.records import LogRecord
 
 SMALL_ROWS = 5_000

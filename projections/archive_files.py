@@ -19,6 +19,7 @@ from memfold.projections.archive_errors import ArchiveNotWritten
 from memfold.projections.archive_order import in_log_order, is_sorted
 from memfold.projections.archive_rows import REPEATED, SCHEMA
 from memfold.projections.archive_segments import Segment
+from memfold.projections.durable import sync_directory
 
 _GROUP_ROWS = 16_384
 _PAGE_BYTES = 64 * 1024
@@ -61,15 +62,6 @@ def write_file(path: Path, table: pa.Table, **options: Any) -> None:
 def temporary_path(segment: Segment) -> Path:
     """The name of a segment while it is written; no reader takes it for one."""
     return segment.directory / f".{segment.path.name}.tmp"
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames and removals in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_segment(segment: Segment) -> pa.Table:

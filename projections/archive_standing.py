@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,11 @@ BYTES, WHICH_DAY = b"memfold.bytes", b"memfold.day"
 _TIMES = SCHEMA.get_field_index("timestamp_ms")
 _AT_ONCE = 2
 """So many full files are written in one go: what a crash repeats, what closing waits for, and what the disk must have room for."""
+
+
+def today() -> int:
+    """The day that is not over, counted from 1970 in UTC."""
+    return int(time.time() * 1000) // DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,14 @@ A folder is removed by renaming it out of the way first, so a half-removed gener
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
 from pathlib import Path
-from tempfile import mkstemp
 from uuid import uuid4
 
 from memfold.memory.errors import InvalidInput, ShardDamaged
+from memfold.projections.durable import replace_durably
 from memfold.projections.unfinished import unfinished
 
 FIRST = "g0001"
@@ -99,21 +98,8 @@ class Generations:
             )
         before = self.served()
         if before != generation and self.path(before).is_dir():
-            self._write(self._before, before)
-        self._write(self._pointer, generation)
-
-    def _write(self, path: Path, generation: str) -> None:
-        handle, written = mkstemp(prefix=_LEFTOVER, dir=self._folder)
-        with os.fdopen(handle, "w") as file:
-            file.write(generation)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(written, path)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            replace_durably(self._before, before.encode())
+        replace_durably(self._pointer, generation.encode())
 
     def remove(self, generation: str) -> None:
         """Delete a generation's files, and what an earlier removal left. Raises InvalidInput for the one that is served."""
@@ -122,7 +108,7 @@ class Generations:
         if self.path(generation).exists():
             self.path(generation).rename(self._folder / f"{_LEFTOVER}{uuid4().hex}")
         for path in self._folder.glob(f"{_LEFTOVER}*"):
-            # Files are pointers of a `serve` that may still run; only folders hold data.
+            # Only folders hold data; files are pointers that a crash kept from their place.
             if path.is_dir():
                 shutil.rmtree(path)
 

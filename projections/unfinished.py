@@ -7,13 +7,13 @@ Shards keep their own positions; the mark only says that nobody may be sent here
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
 
 import msgspec
 from msgspec import Struct
+
+from memfold.projections.durable import replace_durably
 
 FILE = "unfinished.json"
 
@@ -37,12 +37,7 @@ def unfinished(generation: Path) -> Unfinished | None:
 
 def mark(generation: Path, how_far: Unfinished) -> None:
     """Write the mark durably in place of the one before."""
-    handle, written = mkstemp(prefix=f".{FILE}-", dir=generation)
-    with os.fdopen(handle, "wb") as file:
-        file.write(msgspec.json.encode(how_far))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(written, generation / FILE)
+    replace_durably(generation / FILE, msgspec.json.encode(how_far))
 
 
 def unmark(generation: Path) -> None:

@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 from memfold.memory.errors import InvalidInput, RestoreRefused
-from memfold.projections.archive_files import sync_directory, temporary_path
+from memfold.projections.archive_files import temporary_path
 from memfold.projections.archive_segments import Segment, read_covers, segments, topic_directory
+from memfold.projections.durable import sync_directory
 from memfold.schemas.partitions import KEPT
 
 

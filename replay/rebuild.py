@@ -7,7 +7,7 @@ Neither touches what is served until the last step: moving one pointer. Whoever 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,22 +74,14 @@ def rebuild(
     """
     new = {name: _begun(each, origin if name == "vector" else None) for name, each in generations.items()}
     wanted = sorted(range(partitions) if only is None else only)
-    tasks = [
-        ShardTask(name, each.shard_path(new[name], partition), partition, 0)
-        for partition in wanted
-        for name, each in generations.items()
-    ]
+    tasks = tasks_of(generations, new, wanted)
     folders = {name: each.path(new[name]) for name, each in generations.items()}
     with _kept_or_removed(generations, new):
         built = built_to_the_end(tasks, origin, done, watch)
         left = {name: _left(folder, wanted, partitions) for name, folder in folders.items()}
         if only is not None and not any(left.values()):
             # What other calls built may be far behind by now.
-            tasks = [
-                ShardTask(name, each.shard_path(new[name], partition), partition, 0)
-                for partition in range(partitions)
-                for name, each in generations.items()
-            ]
+            tasks = tasks_of(generations, new, range(partitions))
             built = built_to_the_end(tasks, origin, done, watch)
     shards = {name: [one for one in built if one.task.projection == name] for name in new}
     if any(left.values()):
@@ -101,6 +93,17 @@ def rebuild(
         with origin.embedding.open_cache() as cache:
             cache.forget_others(new["vector"])
     return [Rebuilt(name, new[name], shards[name]) for name in generations]
+
+
+def tasks_of(
+    generations: Mapping[str, Generations], names: Mapping[str, str], partitions: Iterable[int]
+) -> list[ShardTask]:
+    """Each shard of these partitions in the generations of these names, to be built from where it stands."""
+    return [
+        ShardTask(name, each.shard_path(names[name], partition), partition, 0)
+        for partition in partitions
+        for name, each in generations.items()
+    ]
 
 
 def serve_all(generations: Mapping[str, Generations], new: Mapping[str, str], switch: Switch) -> None:
@@ -151,20 +154,16 @@ def _kept_or_removed(generations: Mapping[str, Generations], new: Mapping[str, s
     """What was half built stays for the next call, unless it is what is wrong, or fills the disk. Raises NoRoom for the latter."""
     try:
         yield
-    except MemfoldError as failure:
+    except (MemfoldError, OSError) as failure:
         full = is_full(failure)
-        if full or not isinstance(failure, ConnectionError | ShardLocked):
+        # An error of the machine, and what has gone away, says nothing against the shards.
+        sound = not isinstance(failure, MemfoldError) or isinstance(failure, ConnectionError | ShardLocked)
+        if full or not sound:
             for name, each in generations.items():
                 each.remove(new[name])
         if full:
             raise no_room(generations) from failure
         raise
-    except OSError as failure:
-        if not is_full(failure):
-            raise
-        for name, each in generations.items():
-            each.remove(new[name])
-        raise no_room(generations) from failure
 
 
 def _made_by(origin: Origin) -> EmbeddedBy:

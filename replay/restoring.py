@@ -11,7 +11,7 @@ command at that offset would count as decided.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -139,10 +139,10 @@ def _lost(partition: int, offset: int, when: int) -> LogRecord:
     return LogRecord(COMMANDS, partition, offset, when, b"", value.encode())
 
 
-def archived_keys(archive: Path, topics: Iterable[str] = (COMMANDS, EVENTS)) -> dict[int, set[bytes]]:
-    """The record keys of each partition. Raises ShardDamaged."""
+def archived_keys(archive: Path) -> dict[int, set[bytes]]:
+    """The record keys of commands and events, by partition. Raises ShardDamaged."""
     found: dict[int, set[bytes]] = {}
-    for topic in topics:
+    for topic in (COMMANDS, EVENTS):
         for partition, segments in read_covers(archive, topic).items():
             own = found.setdefault(partition, set())
             for segment in segments:

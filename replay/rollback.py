@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.generations import Generations
-from memfold.replay.build import Origin, ShardTask
+from memfold.replay.build import Origin
 from memfold.replay.progress import Watch, unwatched
-from memfold.replay.rebuild import Rebuilt, Switch, built_to_the_end, serve_all
+from memfold.replay.rebuild import Rebuilt, Switch, built_to_the_end, serve_all, tasks_of
 
 
 def previous_of(generations: Mapping[str, Generations]) -> dict[str, str]:
@@ -36,11 +36,7 @@ def rollback(
     The origin's embedder has to be that of the previous generation of vectors. Nobody else may rebuild meanwhile (`only_one`).
     """
     back = previous_of(generations)
-    tasks = [
-        ShardTask(name, each.shard_path(back[name], partition), partition, 0)
-        for partition in range(partitions)
-        for name, each in generations.items()
-    ]
+    tasks = tasks_of(generations, back, range(partitions))
     built = built_to_the_end(tasks, origin, lambda one: None, watch)
     serve_all(generations, back, switch)
     return [

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from memfold.replay.build import BuiltShard
 from memfold.replay.restoring import Restored
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
+from memfold.serve.replay_progress import print_built
 from memfold.serve.restoring import RECORD, Told, record_of, restore_home
 from memfold.serve.settings import settings_from
 
@@ -30,7 +30,7 @@ def restore(
     there were any. Exit status 1 where the projections differ from a fold of the restored log.
     """
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    told = Told() if as_json else Told(_restored, _built)
+    told = Told() if as_json else Told(_restored, print_built)
     whole = restore_home(settings, archive.expanduser().absolute(), told)
     if as_json:
         print_json(record_of(whole))
@@ -59,11 +59,3 @@ def restore(
 def _restored(one: Restored) -> None:
     there = f", {one.present} of them there before" if one.present else ""
     console.print(f"  {one.topic}/{one.partition}: {one.records} records{there}", highlight=False)
-
-
-def _built(built: BuiltShard) -> None:
-    console.print(
-        f"  {built.task.projection}/{built.task.partition}: {built.position.applied} events in {built.seconds:.1f} s, "
-        f"digest {built.digest[:16]}",
-        highlight=False,
-    )

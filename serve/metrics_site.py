@@ -6,14 +6,14 @@ import asyncio
 import errno
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from memfold.memory.errors import BrokerUnreachable, InvalidInput, ShardDamaged
+from memfold.memory.errors import BrokerUnreachable, InvalidInput
 from memfold.providers.breaker import BreakerState
-from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.serve.metering import Metering
 from memfold.serve.metrics import Places, Standing, exposition
 from memfold.serve.metrics_settings import MetricsSettings
@@ -46,8 +46,8 @@ class MetricsSite:
         application.router.add_get("/healthz", self._healthz)
         self._runner = web.AppRunner(application, access_log=None)
 
-    async def start(self, settings: MetricsSettings) -> str:
-        """The address of /metrics. Raises InvalidInput when none of the ports is free."""
+    async def start(self, settings: MetricsSettings) -> None:
+        """On the first port that is free. Raises InvalidInput when none of the ports is free."""
         assert settings.port is not None
         await self._runner.setup()
         for port in range(settings.port, settings.port + TRIED):
@@ -57,9 +57,8 @@ class MetricsSite:
                 if taken.errno != errno.EADDRINUSE:
                     raise
                 continue
-            address = f"http://{settings.host}:{port}/metrics"
-            logger.info("metrics at %s", address)
-            return address
+            logger.info("metrics at http://%s:%s/metrics", settings.host, port)
+            return
         raise InvalidInput(
             f"no port from {settings.port} to {settings.port + TRIED - 1} is free on {settings.host} for metrics; "
             "set MEMFOLD_METRICS__PORT to another one"
@@ -83,11 +82,7 @@ class MetricsSite:
 
     async def _standing(self) -> Standing:
         parts = self._parts
-        wanted = [(topic, partition) for topic in KEPT for partition in range(parts.partitions)]
-        bounds, pending = await asyncio.gather(
-            asyncio.to_thread(parts.reader.all_bounds, wanted), _or_none(self._pending)
-        )
-        ends = {place: end for place, (_, end) in bounds.items()}
+        ends, pending = await asyncio.gather(asyncio.to_thread(parts.ends), parts.pending())
         return Standing(
             positions={role: _places(role, progress) for role, progress in self._progress.items()},
             ends=ends,
@@ -99,18 +94,7 @@ class MetricsSite:
             now=time.time(),
         )
 
-    async def _pending(self) -> int:
-        return sum((await self._parts.index.pending(self._parts.settings.tenant)).values())
-
 
 def _places(role: str, progress: Progress) -> Places:
     topic = COMMANDS if role == "decide" else EVENTS
     return {(topic, partition): offset for partition, offset in progress.offsets.items()}
-
-
-async def _or_none(ask: Callable[[], Awaitable[int]]) -> int | None:
-    """None where the projection cannot be read: metrics are for such times."""
-    try:
-        return await ask()
-    except ShardDamaged:
-        return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memfold.memory.errors import BrokerUnreachable
+from memfold.memory.errors import BrokerUnreachable, ShardDamaged
 from memfold.projections.generations import Generations
 from memfold.projections.vector_feed import LanceMemoryFeed
 from memfold.projections.vector_index import LanceMemoryIndex
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import EVENTS
+from memfold.schemas.partitions import EVENTS, KEPT
 from memfold.serve.settings import Settings
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
@@ -50,6 +50,18 @@ class Parts:
         index = LanceMemoryIndex(vectors, partitions)
         feed = LanceMemoryFeed(index.tables, partitions)
         return cls(settings, connection, partitions, keys, reader, vectors, graphs, index, feed)
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """{(topic, partition): offset that the next record gets} of the kept topics. Raises BrokerUnreachable."""
+        wanted = [(topic, partition) for topic in KEPT for partition in range(self.partitions)]
+        return {place: end for place, (_, end) in self.reader.all_bounds(wanted).items()}
+
+    async def pending(self) -> int | None:
+        """Memories of the tenant that wait to be decided again; None where the projection cannot be read: who asks looks at trouble."""
+        try:
+            return sum((await self.index.pending(self.settings.tenant)).values())
+        except ShardDamaged:
+            return None
 
     async def close(self) -> None:
         await self.index.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 from memfold.memory.errors import ShardLocked
 from memfold.projections.archive import ArchiveShard
 from memfold.projections.archive_segments import read_covers
+from memfold.projections.archive_standing import today
 from memfold.schemas.partitions import KEPT
-
-_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def repack(archive: Path, limit: int) -> list[Repacked]:
             after: int | None = None
             try:
                 with closing(ArchiveShard(archive, topic, partition)) as shard:
-                    while shard.merge(int(time.time()) // _DAY, limit, all_days=True)[0]:
+                    while shard.merge(today(), limit, all_days=True)[0]:
                         pass
                 after = len(read_covers(archive, topic)[partition])
             except ShardLocked:

@@ -43,14 +43,8 @@ class Shown:
         return f", {(built.of - built.records) * built.seconds / done:,.0f} s left" if done > 0 else ""
 
     def done(self, built: BuiltShard) -> None:
-        if self._quiet:
-            return
-        taken_up = f", taken up at offset {built.begun_at}," if built.begun_at else ""
-        console.print(
-            f"  {built.task.projection}/{built.task.partition}: {built.position.applied} events{taken_up} in "
-            f"{built.seconds:.1f} s, digest {built.digest[:16]}",
-            highlight=False,
-        )
+        if not self._quiet:
+            print_built(built)
 
 
 @contextmanager
@@ -67,6 +61,15 @@ def shown_progress(quiet: bool) -> Iterator[Shown]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         yield Shown(bar, quiet)
+
+
+def print_built(built: BuiltShard) -> None:
+    taken_up = f", taken up at offset {built.begun_at}," if built.begun_at else ""
+    console.print(
+        f"  {built.task.projection}/{built.task.partition}: {built.position.applied} events{taken_up} in "
+        f"{built.seconds:.1f} s, digest {built.digest[:16]}",
+        highlight=False,
+    )
 
 
 def print_rebuilt(one: Rebuilt) -> None:

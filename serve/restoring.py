@@ -62,7 +62,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What a restore brought back. `seals`: notes that were published again."""
+    """What a restore brought back, and how the projections compare with it."""
 
     partitions: list[Restored]
     compared: list[Compared]

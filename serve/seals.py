@@ -55,8 +55,7 @@ def seal_now(settings: Settings) -> dict[str, Any]:
     """
     parts = Parts.open(settings, running_stack(settings) or settings.bootstrap_servers)
     try:
-        wanted = [(topic, partition) for topic in KEPT for partition in range(parts.partitions)]
-        ends = {tree: end for tree, (_, end) in parts.reader.all_bounds(wanted).items()}
+        ends = parts.ends()
         for (topic, partition), end in ends.items():
             _archive(settings, parts.reader, topic, partition, end)
         try:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from memfold.infra.stack_file import running_stack
-from memfold.memory.errors import ShardDamaged
 from memfold.projections.embedded_by import embedded_by
 from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
@@ -46,13 +45,10 @@ def processes_of(settings: Settings) -> list[dict[str, Any]]:
 async def status_of(parts: Parts, views: ViewClient) -> Status:
     """Everything that `memfold status --json` prints. Raises BrokerUnreachable."""
     settings, partitions = parts.settings, parts.partitions
-    wanted = [(topic, partition) for topic in KEPT for partition in range(partitions)]
-    bounds, workers, pending = await asyncio.gather(
-        asyncio.to_thread(parts.reader.all_bounds, wanted),
-        views.status(),
-        _pending(parts),
+    places, workers, pending = await asyncio.gather(
+        asyncio.to_thread(parts.ends), views.status(), parts.pending()
     )
-    ends = {topic: [bounds[topic, partition][1] for partition in range(partitions)] for topic in KEPT}
+    ends = {topic: [places[topic, partition] for partition in range(partitions)] for topic in KEPT}
     return {
         "home": str(settings.folder),
         "bootstrap_servers": parts.connection.bootstrap_servers,
@@ -66,22 +62,14 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
             {"pid": worker["pid"], **breaker} for worker in workers for breaker in worker.get("breakers", [])
         ],
         "pending": pending,
-        "sealed": _sealed(settings, bounds),
+        "sealed": _sealed(settings, places),
         "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
 
 
-async def _pending(parts: Parts) -> int | None:
-    """Memories of the tenant that wait to be decided again; None where the projection cannot be read: a status is for such times."""
-    try:
-        return sum((await parts.index.pending(parts.settings.tenant)).values())
-    except ShardDamaged:
-        return None
-
-
-def _sealed(settings: Settings, bounds: Mapping[tuple[str, int], tuple[int, int]]) -> Status | None:
-    found = sealed_until(settings.folder, {place: end for place, (_, end) in bounds.items()})
+def _sealed(settings: Settings, ends: Mapping[tuple[str, int], int]) -> Status | None:
+    found = sealed_until(settings.folder, ends)
     if found is None:
         return None
     at = datetime.fromtimestamp(found.at, UTC)

@@ -197,7 +197,7 @@ class Worker:
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
         progress = self._progress["archive"]
-        sink = ArchiveSink(lambda: ArchiveShard(root, topic, partition), progress, topic, partition)
+        sink = ArchiveSink(topic, partition, lambda: ArchiveShard(root, topic, partition), progress)
         self._archives[topic, partition] = sink
         return sink
 

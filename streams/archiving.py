@@ -34,7 +34,7 @@ class ArchiveSink:
     longest_rest = LONGEST_REST
 
     def __init__(
-        self, open_archive: Callable[[], Archive], progress: Progress, topic: str = "", partition: int = 0
+        self, topic: str, partition: int, open_archive: Callable[[], Archive], progress: Progress
     ) -> None:
         self._open_archive, self._progress = open_archive, progress
         self._topic, self._partition = topic, partition
@@ -51,8 +51,8 @@ class ArchiveSink:
 
     async def process(self, records: Sequence[LogRecord]) -> None:
         await asyncio.to_thread(self._append, records)
-        if records[-1].topic == EVENTS:
-            self._progress.advance(records[-1].partition, records[-1].offset)
+        if self._topic == EVENTS:
+            self._progress.advance(self._partition, records[-1].offset)
 
     def _append(self, records: Sequence[LogRecord]) -> None:
         with self._busy:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
@@ -23,7 +22,7 @@ from memfold.memory.errors import NotWritten, RestoreRefused, WriteUnknown
 from memfold.schemas.partitions import KEPT
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
-from memfold.streams.topics import MAX_RECORD, REQUIRED, TIMEOUT, TopicPlan, unreachable
+from memfold.streams.topics import MAX_RECORD, REQUIRED, TIMEOUT, TopicPlan, admin_of, unreachable
 
 _TIMES = "message.timestamp.type"
 _DELIVERY = 60.0
@@ -35,7 +34,7 @@ def open_for_refilling(connection: Connection, plan: TopicPlan) -> None:
 
     Raises RestoreRefused for another number of partitions, BrokerUnreachable.
     """
-    admin = AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+    admin = admin_of(connection)
     settings = _REFILLED | {"min.insync.replicas": str(plan.min_insync)}
     try:
         counts = {
@@ -70,7 +69,7 @@ def take_times_from_broker(connection: Connection) -> None:
 @once_settled
 def unfinished(connection: Connection) -> set[str]:
     """The archived topics whose refilling was begun and has not ended."""
-    admin = AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+    admin = admin_of(connection)
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in KEPT]
     found = admin.describe_configs(resources, request_timeout=TIMEOUT)
     return {
@@ -81,7 +80,7 @@ def unfinished(connection: Connection) -> set[str]:
 
 
 def _set_times(connection: Connection, topics: Iterable[str], kind: str) -> None:
-    admin = AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+    admin = admin_of(connection)
     for name in topics:
         entry = ConfigEntry(_TIMES, kind, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, name, incremental_configs=[entry])

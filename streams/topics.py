@@ -46,7 +46,7 @@ def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
 
     Raises BrokerUnreachable within 10 s, TopicMisconfigured naming every wrong setting.
     """
-    admin = AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+    admin = admin_of(connection)
     try:
         existing = admin.list_topics(timeout=TIMEOUT).topics
         counts = {name: len(topic.partitions) for name, topic in existing.items()}
@@ -68,6 +68,10 @@ def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
             + (_UNFINISHED if any("is CreateTime" in each for each in wrong) else "")
         )
     return partitions
+
+
+def admin_of(connection: Connection) -> AdminClient:
+    return AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
 
 
 def unreachable(connection: Connection, failure: KafkaException) -> BrokerUnreachable:

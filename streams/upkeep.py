@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 
 from memfold.memory.errors import MemfoldError
+from memfold.projections.archive_standing import today
 from memfold.streams.archiving import ArchiveSink
 
 FIRST = 30.0
 """Seconds after the start until the first round: what starts has to catch up before."""
-_DAY = 86_400
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Upkeep:
     async def _merge(self, sink: ArchiveSink) -> int:
         fewer = 0
         while True:
-            before, after = await asyncio.to_thread(sink.merge, int(time.time()) // _DAY, self._limit)
+            before, after = await asyncio.to_thread(sink.merge, today(), self._limit)
             if not before:
                 return fewer
             fewer += before - after

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,25 +17,17 @@ from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
+from tests.projections.deadly import COUNTED
+from tests.small_disk import small_disk
 
-# Appends batches of 1 to 9 records until it has `total`, says after each how far it is, and dies before step `deadly` of its
-# file operations (a negative one: never).
-CHILD = """
-import os, signal, sys
-from pathlib import Path
+# Appends batches of 1 to 9 records until it has `total` and says after each how far it is.
+CHILD = (
+    COUNTED
+    + """
 from memfold.projections import archive
 from memfold.schemas.records import LogRecord
-root, total, deadly = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-steps = 0
-def counted(step):
-    def run(*args, **kwargs):
-        global steps
-        steps += 1
-        if steps == deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*args, **kwargs)
-    return run
-os.fsync, Path.rename, Path.unlink = counted(os.fsync), counted(Path.rename), counted(Path.unlink)
+root, total = Path(sys.argv[2]), int(sys.argv[3])
+count()
 archive.SMALL_ROWS = 60
 shard = archive.ArchiveShard(root, "memfold.events", 0)
 while shard.position() < total - 1:
@@ -45,6 +36,7 @@ while shard.position() < total - 1:
     shard.append([LogRecord("memfold.events", 0, n, n, b"key", b"%d" % n * 40) for n in range(first, last)])
     print(shard.position(), flush=True)
 """
+)
 
 
 def log(count: int) -> list[LogRecord]:
@@ -52,7 +44,7 @@ def log(count: int) -> list[LogRecord]:
 
 
 def child(root: Path, total: int, deadly: int = -1) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", CHILD, str(root), str(total), str(deadly)]
+    command = [sys.executable, "-c", CHILD, str(deadly), str(root), str(total)]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
@@ -117,26 +109,17 @@ def test_killed_at_random_while_appending(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
-        pytest.skip("mounting a disk of 4 MB takes root on Linux")
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine does not allow mounting: {mounted.stderr.decode().strip()}")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 4) as path:
+        yield path
 
 
-def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
     values = Random(1)
     records = [LogRecord(EVENTS, 0, n, n, b"", values.randbytes(500)) for n in range(7_000)]
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     ballast.write_bytes(bytes(2_500_000))
-    with closing(ArchiveShard(small_disk, EVENTS, 0)) as shard:
+    with closing(ArchiveShard(disk, EVENTS, 0)) as shard:
         position = -1
         with pytest.raises(ArchiveNotWritten, match=r"memfold\.events-00000-.*No space left on device.*safe"):  # noqa: PT012
             for start in range(0, len(records), 100):
@@ -147,8 +130,8 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
             with pytest.raises(ArchiveNotWritten):
                 shard.append(records[position + 1 : position + 2_001])
         assert shard.position() == position
-        assert not list((small_disk / EVENTS).glob(".*.tmp"))
-        source = ArchiveSource(small_disk, verify=True)
+        assert not list((disk / EVENTS).glob(".*.tmp"))
+        source = ArchiveSource(disk, verify=True)
         assert [r for batch in source.batches(EVENTS, 0) for r in batch] == records[: position + 1]
         ballast.unlink()
         shard.append(records[position + 1 : 4_000])

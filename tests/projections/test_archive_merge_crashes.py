@@ -19,29 +19,22 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.partitions import EVENTS
+from tests.projections.deadly import COUNTED
 from tests.projections.test_archive_merge import files, log
 
 TOTAL, LIMIT = 400, 20_000
-# Merges all there is and dies before step `deadly` of its file operations (a negative one: never).
-CHILD = """
-import os, signal, sys
-from pathlib import Path
+# Merges all there is.
+CHILD = (
+    COUNTED
+    + """
 from memfold.projections.archive import ArchiveShard
-steps, deadly = 0, int(sys.argv[2])
-def counted(step):
-    def run(*args, **kwargs):
-        global steps
-        steps += 1
-        if steps == deadly:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*args, **kwargs)
-    return run
-shard = ArchiveShard(Path(sys.argv[1]), "memfold.events", 0)
+shard = ArchiveShard(Path(sys.argv[2]), "memfold.events", 0)
 print("open", flush=True)
-os.fsync, Path.rename, Path.unlink = counted(os.fsync), counted(Path.rename), counted(Path.unlink)
+count()
 while shard.merge(1_000_000, int(sys.argv[3])) != (0, 0):
     pass
 """
+)
 
 
 @pytest.fixture
@@ -73,7 +66,7 @@ def check(home: Path) -> None:
 
 
 def child(home: Path, deadly: int, limit: int = LIMIT) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-c", CHILD, str(home / "archive"), str(deadly), str(limit)]
+    argv = [sys.executable, "-c", CHILD, str(deadly), str(home / "archive"), str(limit)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE)
 
 

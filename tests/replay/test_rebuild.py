@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -27,6 +26,7 @@ from memfold.replay.rollback import rollback
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.records import LogRecord
 from tests.replay.archived_log import KEK, ArchivedLog
+from tests.small_disk import small_disk
 from tests.strategies import OWNERS
 
 
@@ -191,20 +191,13 @@ def test_how_far_it_is_can_be_watched(log: ArchivedLog) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    path = tmp_path / "small"
-    path.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(path)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"this machine does not allow mounting: {mounted.stderr.decode().strip()}")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", 3, lazy=True) as path:
+        yield path
 
 
-def test_a_full_disk_leaves_the_served_one_and_says_what_to_free(small_disk: Path, tmp_path: Path) -> None:
-    log = ArchivedLog(small_disk / "home", 1, 1_500)
+def test_a_full_disk_leaves_the_served_one_and_says_what_to_free(disk: Path, tmp_path: Path) -> None:
+    log = ArchivedLog(disk / "home", 1, 1_500)
     (tmp_path / "archive").mkdir()
     (log.home / "archive").symlink_to(tmp_path / "archive")
     log.archive(60)

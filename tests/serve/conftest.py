@@ -8,17 +8,15 @@ import pytest
 
 from memfold import AsyncMemory
 from memfold.infra.ports import free_ports
-from memfold.serve.embedded import EmbeddedStack
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import Settings
+from tests.serve.stacks import running_in
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a stack that runs for the session; each test uses users of its own."""
-    settings = settings_from(home=tmp_path_factory.mktemp("stack"), metrics={"port": free_ports(1)[0]})
-    running = EmbeddedStack.start(settings)
-    yield settings
-    running.stop()
+    with running_in(tmp_path_factory.mktemp("stack"), metrics={"port": free_ports(1)[0]}) as settings:
+        yield settings
 
 
 @pytest.fixture

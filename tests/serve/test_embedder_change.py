@@ -37,6 +37,7 @@ from memfold.streams.projecting import open_batch
 from tests.emulator.openai_server import OpenAIServer
 from tests.memory.models import HashEmbedder
 from tests.serve.checks import everything_holds, reader_of, records, settled
+from tests.serve.stacks import running_in
 
 MINILM = named("minilm", ModelSettings())
 
@@ -44,10 +45,8 @@ MINILM = named("minilm", ModelSettings())
 @pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of its own: the others' vectors stay what they are."""
-    settings = settings_from(home=tmp_path_factory.mktemp("changing"))
-    running = EmbeddedStack.start(settings)
-    yield settings
-    running.stop()
+    with running_in(tmp_path_factory.mktemp("changing")) as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import NotVisibleYet, WriteUnknown
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
-from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.running import status_now
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds, reader_of, records, settled
+from tests.serve.stacks import running_in
 
 ADDS = 2_000
 AT_ONCE = 40
@@ -32,10 +32,8 @@ AT_ONCE = 40
 @pytest.fixture(scope="module")
 def shaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of its own, each worker in its own process so that each can be killed alone."""
-    settings = settings_from(home=tmp_path_factory.mktemp("shaken"), patience=90.0)
-    running = EmbeddedStack.start(settings, separate=True)
-    yield settings
-    running.stop()
+    with running_in(tmp_path_factory.mktemp("shaken"), separate=True, patience=90.0) as settings:
+        yield settings
 
 
 def pid_of(settings: Settings, role: str) -> int:

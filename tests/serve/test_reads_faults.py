@@ -16,12 +16,12 @@ from tenacity import AsyncRetrying, stop_after_delay, wait_fixed
 
 from memfold import AsyncMemory
 from memfold.memory.errors import ReadNotRecorded
-from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.running import status_now
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds
 from tests.serve.read_events import read_events
+from tests.serve.stacks import running_in
 from tests.serve.test_faults import pid_of
 
 pytestmark = pytest.mark.timeout(600)
@@ -29,10 +29,8 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture(scope="module")
 def shaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = settings_from(home=tmp_path_factory.mktemp("shaken"), patience=90.0)
-    running = EmbeddedStack.start(settings)
-    yield settings
-    running.stop()
+    with running_in(tmp_path_factory.mktemp("shaken"), patience=90.0) as settings:
+        yield settings
 
 
 def hash_of(settings: Settings, query: str) -> bytes:

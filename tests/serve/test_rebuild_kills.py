@@ -18,10 +18,10 @@ import pytest
 from memfold import AsyncMemory
 from memfold.projections.generations import Generations
 from memfold.projections.unfinished import unfinished
-from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.replaying import rebuild_served, rollback_served
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds, settled
+from tests.serve.stacks import running_in
 
 PROJECTIONS = ("vector", "graph")
 
@@ -29,10 +29,8 @@ PROJECTIONS = ("vector", "graph")
 @pytest.fixture(scope="module")
 def rebuilding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of its own: another test's rebuild would be refused, or take up what was killed here."""
-    settings = settings_from(home=tmp_path_factory.mktemp("rebuilding"))
-    running = EmbeddedStack.start(settings)
-    yield settings
-    running.stop()
+    with running_in(tmp_path_factory.mktemp("rebuilding")) as settings:
+        yield settings
 
 
 @pytest.fixture(scope="module")

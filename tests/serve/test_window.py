@@ -16,12 +16,12 @@ from memfold import AsyncMemory
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event
-from memfold.serve.embedded import EmbeddedStack
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import Settings
 from memfold.streams.projecting import open_batch
 from memfold.streams.window import Limit
 from tests.emulator.process import OFTEN, EmulatorProcess
 from tests.serve.checks import everything_holds, reader_of, records, settled
+from tests.serve.stacks import running_in
 from tests.serve.test_faults import pid_of
 
 ADDS_EACH = 6
@@ -37,10 +37,8 @@ def emulator() -> Iterator[EmulatorProcess]:
 def asking(tmp_path_factory: pytest.TempPathFactory, emulator: EmulatorProcess) -> Iterator[Settings]:
     """A stack of one partition whose models are the emulator."""
     home = tmp_path_factory.mktemp("asking")
-    settings = settings_from(home=home, models=emulator.models(0.5), partitions=1, patience=90.0)
-    running = EmbeddedStack.start(settings)
-    yield settings
-    running.stop()
+    with running_in(home, models=emulator.models(0.5), partitions=1, patience=90.0) as settings:
+        yield settings
 
 
 def said_by(user: str) -> list[str]:

@@ -20,7 +20,7 @@ from memfold.streams.upkeep import Upkeep
 
 async def opened(root: Path, partition: int) -> ArchiveSink:
     """Three days, in nine files."""
-    sink = ArchiveSink(lambda: ArchiveShard(root, EVENTS, partition), Progress())
+    sink = ArchiveSink(EVENTS, partition, lambda: ArchiveShard(root, EVENTS, partition), Progress())
     await sink.open(lambda _: None)
     for n in range(9):
         await sink.process([LogRecord(EVENTS, partition, n, n // 3 * 86_400_000, b"", b"%d" % n * 50)])

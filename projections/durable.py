@@ -1,0 +1,27 @@
+"""Small files replaced in one step and for good: after a crash or a power cut the old content stands there, or the new one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import mkstemp
+
+
+def replace_durably(path: Path, content: bytes) -> None:
+    """Write beside `path`, sync, rename over it, sync the folder. Two writers do not meet: each has a file of its own."""
+    handle, written = mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(written, path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Makes renames in a folder outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
