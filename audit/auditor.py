@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memfold.audit.bounds import Bounds, until_with
-from memfold.audit.bundle import Bundle, Bundling, Window
+from memfold.audit.bundle import Bundle, Bundling, Selection
 from memfold.audit.changes import diff, state
 from memfold.audit.decoded import shown
 from memfold.audit.entries import log_entry, timeline_entries
@@ -21,6 +21,7 @@ from memfold.audit.history import DuckDBHistory
 from memfold.audit.opened_reads import told_read
 from memfold.audit.relation_fold import Asserted
 from memfold.audit.report import Report
+from memfold.audit.report_access import access_report
 from memfold.audit.report_changes import changes_report
 from memfold.audit.report_models import models_report
 from memfold.audit.report_retention import retention_report
@@ -35,7 +36,7 @@ from memfold.memory.reads import Reads
 from memfold.schemas.partitions import CLEARS
 
 Told = dict[str, Any]
-ReportName = Literal["changes", "models", "retention"]
+ReportName = Literal["access", "changes", "models", "retention"]
 
 
 class Seals(Struct, frozen=True):
@@ -125,16 +126,17 @@ class Auditor(Struct, frozen=True):
         """Raises as the report does."""
         if name == "retention":
             return retention_report(self.log, self.seals.folder, bounds)
-        return {"changes": changes_report, "models": models_report}[name](self.log, bounds)
+        made = {"access": access_report, "changes": changes_report, "models": models_report}
+        return made[name](self.log, bounds)
 
-    def bundle(self, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str]) -> Bundle:
+    def bundle(self, bounds: Bounds, selection: Selection, witnessed: Sequence[str]) -> Bundle:
         """Evidence of one user, sealed first. Raises as `Bundling.bundle`, and what sealing raises."""
         if bounds.subject:
             # A bundle holds the user's key, or bytes that it opens.
             note(bounds.subject, [CLEARS])
         self.seals.renew()
         signer, files = seal_key(self.seals.folder), SealFiles(self.seals.folder)
-        return Bundling(self.log, files, signer, witnessed).bundle(bounds, opened=opened, said=said)
+        return Bundling(self.log, files, signer, witnessed).bundle(bounds, selection)
 
     def _folded(self, bounds: Bounds, at: datetime) -> tuple[list[Version], list[Asserted]]:
         read = self.log.lives(replace(bounds, until=until_with(at)))

@@ -36,6 +36,15 @@ Window = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a person goes in: bodies with the key that opens them, who read them; `said`: the window as it is to be told."""
+
+    opened: bool = True
+    reads: bool = True
+    said: Window = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle's bytes, and what is in it. `left_out`: records that name the subject and are not genuine."""
 
@@ -55,20 +64,22 @@ class Bundling:
     witnessed: Sequence[str] = ()
     clock: Callable[[], float] = time.time
 
-    def bundle(self, bounds: Bounds, *, opened: bool, said: Window = (None, None)) -> Bundle:
-        """The bundle of `bounds.scope.user_id`; `said`: the window as it is to be told.
+    def bundle(self, bounds: Bounds, selection: Selection) -> Bundle:
+        """The bundle of `bounds.scope.user_id`.
 
         Raises InvalidInput where there is nothing, TooMuchToOpen, ProofRefused where something is not sealed, NoteRefused,
         KeyDestroyed where it shall be opened and cannot be.
         """
-        records, left_out = genuine_of(records_of(self.log, bounds), self.log.keys, opened)
+        opened, (start, end) = selection.opened, selection.said
+        records, left_out = genuine_of(records_of(self.log, bounds, selection.reads), self.log.keys, opened)
         if not records:
             raise InvalidInput(
                 f"the log has no record of the user {bounds.scope.user_id!r} in this window; a bundle of nothing proves nothing"
             )
         about = {
             "format": layout.FORMAT, "log": self.signer.name, "tenant": bounds.tenant, "subject": bounds.subject,
-            "user": bounds.scope.user_id, "from": said[0], "to": said[1], "opened": opened, "left_out": left_out,
+            "user": bounds.scope.user_id, "from": start, "to": end, "opened": opened,
+            "reads": selection.reads, "left_out": left_out,
         }  # fmt: skip
         evidence, checkpoints, proofs = self._evidence(records, opened)
         try:

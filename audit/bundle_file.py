@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from memfold.audit.bounds import Bounds
-from memfold.audit.bundle import Bundle, Window
+from memfold.audit.bundle import Bundle, Selection
 
 
 class Maker(Protocol):
-    def bundle(self, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str]) -> Bundle: ...
+    def bundle(self, bounds: Bounds, selection: Selection, witnessed: Sequence[str]) -> Bundle: ...
 
 
 def write_bundle(
-    output: Path, maker: Maker, bounds: Bounds, opened: bool, said: Window, witnessed: Sequence[str | Path]
+    output: Path, maker: Maker, bounds: Bounds, selection: Selection, witnessed: Sequence[str | Path]
 ) -> dict[str, Any]:
     """Make a bundle and write it: {bundle, records, opened, left_out, sha256}. Raises OSError, and as `Bundling.bundle`."""
     notes = [path.read_text(encoding="utf-8") for each in witnessed for path in checkpoint_files(Path(each))]
-    made = maker.bundle(bounds, opened, said, notes)
+    made = maker.bundle(bounds, selection, notes)
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(made.data)

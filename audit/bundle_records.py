@@ -18,15 +18,16 @@ MOST = 10_000
 Genuine = Sequence[tuple[LogRecord, Envelope]]
 
 
-def records_of(log: FullLog, bounds: Bounds) -> list[LogRecord]:
-    """Every record that names the subject of the bounds, commands before the events that answer them. Raises TooMuchToOpen."""
+def records_of(log: FullLog, bounds: Bounds, reads: bool) -> list[LogRecord]:
+    """Every record that names the subject of the bounds: reads, if wanted, then commands, then events. Raises TooMuchToOpen."""
     subjects = {bounds.subject or ""}
-    topics = (log.commands, log.events)
+    topics = (*([log.access] if reads else []), log.commands, log.events)
     rows = [topic.ask(lambda snapshot: snapshot.rows(bounds, subjects, MOST + 1)) for topic in topics]
     found = [record for each in rows for _, record in each]
     if len(found) > MOST:
         raise TooMuchToOpen(
-            f"more than {MOST:,} records of this user lie in the window; bring from and to closer together, and make several bundles"
+            f"more than {MOST:,} records of this user lie in the window; bring from and to closer together and make several "
+            f"bundles{', or leave the reads out' if reads else ''}"
         )
     return found
 

@@ -14,11 +14,11 @@ COLOURS = ["#1f4e79", "#e0a030", "#b3392f", "#7fb3d5", "#9aa0a6"]
 Counts = Mapping[tuple[date, str], int]
 
 
-def day_chart(counts: Counts, kinds: Sequence[str]) -> Html:
-    """The figure of counts by (day, kind), the kinds from the bottom up; at most five."""
+def day_chart(counts: Counts, kinds: Sequence[str], *, title: str, none: str) -> Html:
+    """The figure of counts by (day, kind), the kinds from the bottom up, at most five; `none`: what is said where there is nothing."""
     days = [day for day, _ in counts]
     if not days:
-        return tag("p", "Nothing changed.")
+        return tag("p", none)
     monthly = (max(days) - min(days)).days >= MOST_DAYS
     bars = (
         _months(days)
@@ -31,7 +31,7 @@ def day_chart(counts: Counts, kinds: Sequence[str]) -> Html:
         heights[bar, kind] = heights.get((bar, kind), 0) + count
     top = max(sum(heights.get((bar, kind), 0) for kind in kinds) for bar in bars)
     parts = [*_axis(top), *_bars(bars, kinds, heights, top), *_dates(bars, monthly), *_legend(kinds)]
-    what = f"Changes by {'month' if monthly else 'day'} and kind"
+    what = f"{title} by {'month' if monthly else 'day'} and kind"
     view = (
         f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{what}" font-size="11" font-family="inherit"'
     )

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from memfold.audit.auditor import Auditor, ReportName
 from memfold.audit.bounds import Bounds, checked_bounds, checked_moment
+from memfold.audit.bundle import Selection
 from memfold.audit.bundle_file import write_bundle
 from memfold.audit.provenance import blame
 from memfold.audit.report import Report
@@ -210,20 +211,20 @@ class AsyncAudit:
         start: Any = None,
         end: Any = None,
         sealed: bool = False,
+        reads: bool = True,
         witnessed: Sequence[str | Path] = (),
     ) -> Told:
         """Write a ZIP with the records of a user from `start` up to `end`, which a stranger checks without memfold and network.
 
-        {bundle, records, opened, left_out, sha256}. It holds the user's data key, unless `sealed`. `witnessed`: files of
+        {bundle, records, opened, left_out, sha256}. It holds the user's data key, unless `sealed`, and who read their
+        memories, unless not `reads`. `witnessed`: files of
         countersigned checkpoints, or a witness's folder. See docs/evidence.md. Raises InvalidInput, TooMuchToOpen (10,000 records),
         KeyDestroyed, ProofRefused, NoteRefused, OSError.
         """
         auditor = await self._ready()
         bounds = _scoped(auditor, user_id, None, None, since=start, until=end)
-        said = _said("start", start), _said("end", end)
-        return await asyncio.to_thread(
-            write_bundle, Path(output), auditor, bounds, not sealed, said, witnessed
-        )
+        selection = Selection(not sealed, reads, (_said("start", start), _said("end", end)))
+        return await asyncio.to_thread(write_bundle, Path(output), auditor, bounds, selection, witnessed)
 
     @recorded("report", as_of="")
     async def report(

@@ -144,7 +144,11 @@ class FullLog:
 
     def sql(self, sql: str, bounds: Bounds) -> AuditResult:
         """One SELECT over the views inside the bounds. Raises InvalidInput, QueryStopped, and as `lives`."""
-        wanted = named(sql)
+        return self.several([sql], bounds)[0]
+
+    def several(self, queries: Sequence[str], bounds: Bounds) -> list[AuditResult]:
+        """The answers of several over the same rows, which are opened once. Raises as `sql`."""
+        wanted = list(dict.fromkeys(name for sql in queries for name in named(sql)))
         tables: dict[str, pa.Table | ds.Dataset] = {}
         read = Read()
         if any(name in _FOLDED for name in wanted):
@@ -159,8 +163,8 @@ class FullLog:
         for name in wanted:
             if name not in tables and not VIEWS[name].topic:
                 tables[name] = pa.Table.from_pylist(self._rows(name, read, bounds), schema=VIEWS[name].schema)
-        table = self._query(sql, [name for name in wanted if VIEWS[name].topic], tables, bounds)
-        return AuditResult(table, left_out)
+        clear = [name for name in wanted if VIEWS[name].topic]
+        return [AuditResult(table, left_out) for table in self._answers(queries, clear, tables, bounds)]
 
     def _rows(self, name: str, read: Read, bounds: Bounds) -> list[Row]:
         if name == "model_calls":
@@ -180,17 +184,21 @@ class FullLog:
             if bounds.subject in (None, subject)
         ]
 
-    def _query(
-        self, sql: str, clear: Sequence[str], tables: dict[str, pa.Table | ds.Dataset], bounds: Bounds
-    ) -> pa.Table:
-        """The clear views are read while the query runs, so each is asked of a snapshot that lasts as long."""
+    def _answers(
+        self,
+        queries: Sequence[str],
+        clear: Sequence[str],
+        tables: dict[str, pa.Table | ds.Dataset],
+        bounds: Bounds,
+    ) -> list[pa.Table]:
+        """The clear views are read while the queries run, so each is asked of a snapshot that lasts as long."""
         topics = {"events": self.events, "commands": self.commands}
 
-        def inside(taken: list[Snapshot]) -> pa.Table:
+        def inside(taken: list[Snapshot]) -> list[pa.Table]:
             given = {
                 name: snapshot.clear_columns(bounds) for name, snapshot in zip(clear, taken, strict=True)
             }
-            return self._callers.query(sql, {**tables, **given})
+            return [self._callers.query(sql, {**tables, **given}) for sql in queries]
 
         return ask([topics[name] for name in clear], inside)
 

@@ -40,5 +40,5 @@ def changes_report(log: FullLog, bounds: Bounds) -> Report:
         "changes", "Changes to memories", about, [Table("days", "Days on which something changed", ["day", *kinds], rows)],
         notes=["Counted from the events that count; what a retry wrote twice counts once.",
                "A memory is gone when it was deleted or cleared: out of view, not out of the log."],
-        figure=day_chart(counts, kinds),
+        figure=day_chart(counts, kinds, title="Changes", none="Nothing changed."),
     )  # fmt: skip

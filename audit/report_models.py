@@ -33,7 +33,7 @@ WHOSE = ["provider", "model", "kind", "id", "calls", "memories_shown", "last"]
 
 def models_report(log: FullLog, bounds: Bounds) -> Report:
     """Raises as `changes_report`."""
-    models, whose = log.sql(_MODELS, bounds).rows, log.sql(_WHOSE, bounds).rows
+    models, whose = (answer.rows for answer in log.several([_MODELS, _WHOSE], bounds))
     calls, failed = (sum(row[name] for row in models) for name in ("calls", "failed"))
     about = [
         *window_of(bounds),

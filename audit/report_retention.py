@@ -17,7 +17,7 @@ from memfold.audit.seal_key import seal_verifier
 from memfold.audit.snapshot import Snapshot
 from memfold.audit.snapshots import Snapshots
 from memfold.audit.verifying import Evidence, verify
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import KEPT
 
 _RECORDS = """
 SELECT type, 'memfold.events' AS topic, subject, time FROM events UNION ALL SELECT type, 'memfold.commands', subject, time FROM commands
@@ -40,7 +40,11 @@ def retention_report(log: FullLog, seals: Path, bounds: Bounds) -> Report:
     files, verifier = SealFiles(seals), seal_verifier(seals)
     heads = files.newest_heads(verifier)
     sealed = {head.tree: head.size for head in heads.heads} if heads else {}
-    trees = _trees(log.commands, COMMANDS, sealed) + _trees(log.events, EVENTS, sealed)
+    trees = [
+        row
+        for topic, records in zip(KEPT, (log.commands, log.events, log.access), strict=True)
+        for row in _trees(records, topic, sealed)
+    ]
     verified = verify(Evidence(log.archive, seals, log.partitions, verifier, records=False))
     waiting = [row[4] for row in trees if row[4] is not None]
     about = [

@@ -29,6 +29,9 @@ def bundle(
     sealed: Annotated[
         bool, typer.Option("--sealed", help="Leave bodies encrypted, and the key out.")
     ] = False,
+    reads: Annotated[
+        bool, typer.Option("--reads/--no-reads", help="With who read their memories, and what for.")
+    ] = True,
     witnessed: Annotated[
         list[Path] | None,
         typer.Option("--witnessed", help="A countersigned checkpoint, or a witness's folder; repeatable."),
@@ -40,7 +43,7 @@ def bundle(
     """Write a ZIP of a user's records with proofs and a verifier; a stranger checks it without memfold and without a network."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         made = memory.audit.bundle(
-            output, user_id=user, start=start, end=end, sealed=sealed, witnessed=witnessed or ()
+            output, user_id=user, start=start, end=end, sealed=sealed, reads=reads, witnessed=witnessed or ()
         )
     if made["opened"]:
         said = _KEY_INSIDE.format(bundle=output, user=user)

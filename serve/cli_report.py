@@ -27,7 +27,7 @@ def report(
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
 ) -> None:
-    """changes: by day and kind. models: which saw whose data. retention: what is kept, sealed, and did not verify."""
+    """access: who read. changes: by day and kind. models: which saw whose data. retention: what is kept, sealed, and did not verify."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         made = memory.audit.report(name, user_id=user, since=since, until=until)
     text = json.dumps(made.json(), ensure_ascii=False, indent=2) + "\n" if as_json else made.html()

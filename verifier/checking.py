@@ -12,6 +12,7 @@ from typing import Any
 from memfold.verifier.inclusion import leaf_of, root_from
 from memfold.verifier.layout import (
     CHECKPOINTS,
+    COMMANDS,
     DECODED,
     FORMAT,
     HEADS,
@@ -179,7 +180,7 @@ def told_of(
             one["body"] = body_of(
                 files[name], envelope, bytes.fromhex(keys[envelope["key_id"]]), schemas, name
             )
-        if envelope["command_offset"] < 0:
+        if topic == COMMANDS:
             commands[partition, offset] = envelope["command_id"]
         elif (
             commands.get((partition, envelope["command_offset"]), envelope["command_id"])

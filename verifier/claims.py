@@ -21,6 +21,7 @@ NOT_COVERED = [
     "that nothing was left out: other records of the person may exist, also of other subjects that clear a whole tenant",
     "the dates of the window: they are the broker's, which no seal covers; the times on the page are the writer's own clock's",
     "that the random id of the subject is this person: the key store of the operator says so, and the bodies where they name the user",
+    "that nobody read these memories past memfold: reads are recorded by who answers them, while audit.reads is on",
     "that what was said is true, or that a model understood it",
     "that the operator shows everybody the same log: for that, compare a checkpoint with a witness's, or with one that you kept",
     "that this verify.py is honest: take it from a release of memfold (memfold audit verifier), or read it",

@@ -16,6 +16,7 @@ VERIFIER, MANIFEST, NOTE, KEY, SUBJECT_KEYS = (
     "keys.json",
 )
 HEADS, PROOFS, DECODED, PAGE = "heads.note", "proofs.json", "decoded.json", "report.html"
+COMMANDS = "memfold.commands"
 SCHEMAS, CHECKPOINTS, RECORDS = "schemas/", "checkpoints/", "records/"
 
 

@@ -32,6 +32,7 @@ def page_of(
         ("tenant", about["tenant"]),
         ("window", f"{about['from'] or 'the beginning'} to {about['to'] or 'the end'}, by the broker's time"),
         ("records", f"{len(told)}, {form}"),
+        ("who read it", "among the records" if about["reads"] else "left out"),
         ("log", code(about["log"])),
     ]
     heads = [[tree, size, code(root)] for tree, size, root in trees]
@@ -75,8 +76,16 @@ def _record(one: Mapping[str, Any], again: bool) -> Html:
         tag("h3", f"{envelope['occurred_at'][:19].replace('T', ' ')}  {envelope['type'].replace('_', ' ')}"),
         tag("p", code(f"{topic}/{partition}@{offset}"), " record ", code(envelope["record_id"]), attributes='class="lead"'),
         *again_said,
+        *([_given(envelope["memory_ids"])] if envelope["type"] == "memory_read" else []),
         *([_fields(one["body"])] if "body" in one else [tag("p", "Encrypted.")]),
     )  # fmt: skip
+
+
+def _given(memory_ids: Sequence[str]) -> Html:
+    """What a read gave of the person; an export, say, does not list it."""
+    if "*" in memory_ids:
+        return tag("p", "gave all of their memories, or did not list which")
+    return tag("p", "gave no memory of theirs") if not memory_ids else _list("gave", list(memory_ids))[0]
 
 
 def _fields(fields: Mapping[str, Any]) -> Html:

@@ -8,18 +8,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from memfold.audit.bounds import checked_bounds
-from memfold.audit.bundle import Bundle, Bundling
+from memfold.audit.bundle import Bundle, Bundling, Selection
 from memfold.audit.full_log import FullLog
 from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_key
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import COMMANDS, EVENTS
+from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS
 from memfold.schemas.records import (
     AddRequested,
     Fact,
     Item,
     LogRecord,
     MemoriesDecided,
+    MemoryRead,
     Message,
     ModelCall,
     Operation,
@@ -65,8 +66,17 @@ def _event(keys: KeyStore, offset: int, answered: int) -> LogRecord:
     return written(keys, EVENTS, offset, user, body, answered)
 
 
-def sealed_log(home: Path, keys: KeyStore) -> Deployment:
-    """12 commands and their events, then a record of user-0 that somebody forged, and the first event written again; all sealed."""
+def _read(keys: KeyStore, number: int) -> LogRecord:
+    user = f"user-{number % 3}"
+    body = MemoryRead("search", "allowed", HOSTILE if number == 0 else "desk", purpose="care", count=2)
+    return written(keys, ACCESS, number, user, body)
+
+
+def sealed_log(home: Path, keys: KeyStore, reads: int = 0) -> Deployment:
+    """12 commands and their events, then a record of user-0 that somebody forged, and the first event written again; all sealed.
+
+    `reads`: how many there are beside, of the three users in turn.
+    """
     commands = [_command(keys, number) for number in range(COUNT)]
     events = [_event(keys, number, number) for number in range(COUNT)]
     forged = bytearray(events[0].value)
@@ -74,7 +84,7 @@ def sealed_log(home: Path, keys: KeyStore) -> Deployment:
     events.append(LogRecord(EVENTS, 0, FORGED, events[-1].timestamp_ms, events[0].key, bytes(forged)))
     events.append(_event(keys, AGAIN, 0))
     made = Deployment(home, keys, commands, events)
-    made.archive(commands, events)
+    made.archive(commands, events, *([[_read(keys, number) for number in range(reads)]] if reads else []))
     made.seal()
     return made
 
@@ -87,10 +97,15 @@ def bundling(log: Deployment, witnessed: Sequence[str] = ()) -> Iterator[Bundlin
 
 
 def bundle_of(
-    log: Deployment, user: str = "user-0", *, opened: bool = True, witnessed: Sequence[str] = ()
+    log: Deployment,
+    user: str = "user-0",
+    *,
+    opened: bool = True,
+    reads: bool = True,
+    witnessed: Sequence[str] = (),
 ) -> Bundle:
     with bundling(log, witnessed) as maker:
-        return maker.bundle(checked_bounds("acme", log.keys, user_id=user), opened=opened)
+        return maker.bundle(checked_bounds("acme", log.keys, user_id=user), Selection(opened, reads))
 
 
 def signed_again(log: Deployment, data: bytes, changed: dict[str, bytes | None]) -> bytes:

@@ -22,7 +22,7 @@ from memfold.projections.archive_rows import SCHEMA, table_of
 from memfold.projections.archive_segments import Segment, read_covers
 from memfold.schemas.codec import encode
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import COMMANDS, EVENTS, key_of
+from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS, key_of
 from memfold.schemas.records import (
     AddRequested,
     Body,
@@ -50,11 +50,11 @@ def written(
     """Record `number` of a topic, as memfold writes it."""
     subject = keys.subject_of("acme", "user", user)
     key_id, key = keys.sealing_key(subject)
-    command_id = str(uuid5(UUID(int=1), f"{number if topic == COMMANDS else command_offset}"))
-    event = topic == EVENTS
+    asked = {COMMANDS: f"{number}", ACCESS: f"read {number}"}.get(topic, f"{command_offset}")
+    kind = {COMMANDS: "add_requested", ACCESS: "memory_read"}.get(topic, "memories_decided")
     envelope = Envelope(
-        str(uuid5(UUID(int=2 + event), str(number))), "memories_decided" if event else "add_requested", "acme", subject,
-        command_id, EPOCH, b"", key_id, b"", command_offset, [memory_id(number)] if event else [],
+        str(uuid5(UUID(int=4), f"{topic} {number}")), kind, "acme", subject, str(uuid5(UUID(int=1), asked)),
+        EPOCH, b"", key_id, b"", command_offset, [] if topic == COMMANDS else [memory_id(number)],
     )  # fmt: skip
     value = encode(envelope, body, key)
     return LogRecord(topic, 0, number, MILLISECONDS + number, key_of("acme", subject), value)

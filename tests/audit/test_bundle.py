@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from memfold.audit.bounds import checked_bounds
+from memfold.audit.bundle import Selection
 from memfold.audit.bundle_verifier import released_schemas
 from memfold.audit.checkpoints import TreeName
 from memfold.audit.notes import COSIGNATURE, Signer
@@ -35,7 +36,7 @@ from memfold.verifier.notes import COSIGNED, PLAIN, public_key
 from memfold.verifier.plain_zip import files_of, zip_of
 from memfold.verifier.refusing import Refused
 from tests.audit.bundles import AGAIN, COUNT, FORGED, HOSTILE, bundle_of, bundling, sealed_log, signed_again
-from tests.audit.evidence import MILLISECONDS, Deployment, command, event
+from tests.audit.evidence import MILLISECONDS, Deployment, command, event, memory_id
 
 EVENT = "records/memfold.events/0/{}.avro"
 
@@ -112,6 +113,31 @@ def test_what_people_said_cannot_become_html(log: Deployment) -> None:
     assert page.count("Written again by a retry") == 1
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_who_read_their_memories_is_in_it(tmp_path: Path, keys: KeyStore, opened: bool) -> None:
+    read = sealed_log(tmp_path / "read", keys, reads=7)
+    data = bundle_of(read, opened=opened).data
+    assert checked(read, data).records == COUNT // 3 * 2 + 1 + 3
+    files = files_of(data, "zip")
+    assert {name for name in files if "access" in name} == {
+        "checkpoints/memfold.access-00000.checkpoint", *(f"records/memfold.access/0/{n}.avro" for n in (0, 3, 6))
+    }  # fmt: skip
+    page = files["report.html"].decode()
+    assert ("actor: desk" in page) == opened
+    assert "<script" not in page
+    assert memory_id(3) in page
+    without = bundle_of(read, opened=opened, reads=False).data
+    assert checked(read, without).records == COUNT // 3 * 2 + 1
+    assert not [name for name in files_of(without, "zip") if "access" in name]
+
+
+def test_reads_cannot_be_claimed_to_be_left_out(tmp_path: Path, keys: KeyStore) -> None:
+    read = sealed_log(tmp_path / "read", keys, reads=3)
+    data = bundle_of(read).data
+    about = files_of(data, "zip")["manifest.json"].replace(b'"reads": true', b'"reads": false')
+    assert refused(read, signed_again(read, data, {"manifest.json": about})).startswith("report.html")
+
+
 def test_a_sealed_bundle_has_no_key_and_no_words(log: Deployment) -> None:
     data = bundle_of(log, opened=False).data
     assert checked(log, data).records == COUNT // 3 * 2 + 1
@@ -126,11 +152,11 @@ def test_an_erased_person_can_still_be_proven_but_not_opened(log: Deployment) ->
     assert bounds.subject is not None
     log.keys.destroy(bounds.subject)
     with bundling(log) as maker:
-        sealed = maker.bundle(bounds, opened=False)
+        sealed = maker.bundle(bounds, Selection(opened=False))
         # The forged record too: nobody can tell it from a genuine one any more.
         assert checked(log, sealed.data).records == COUNT // 3 * 2 + 2
         with pytest.raises(KeyDestroyed):
-            maker.bundle(bounds, opened=True)
+            maker.bundle(bounds, Selection(opened=True))
 
 
 def test_who_is_not_there_has_no_bundle(log: Deployment) -> None:

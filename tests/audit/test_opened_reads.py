@@ -35,9 +35,10 @@ def read_by(
     body: MemoryRead = READ,
     tenant: str = "acme",
     read_id: int | None = None,
+    kind: str = "user",
 ) -> LogRecord:
     """The record of a read, as memfold writes it; a second after the one before."""
-    subject = keys.subject_of(tenant, "user", user)
+    subject = keys.subject_of(tenant, kind, user)
     key_id, key = keys.sealing_key(subject)
     call = str(UUID(int=offset if read_id is None else read_id))
     envelope = Envelope(

@@ -28,12 +28,13 @@ from tests.audit.bundles import AGAIN, COUNT, HOSTILE, sealed_log
 from tests.audit.evidence import Deployment, event
 from tests.audit.logs import ListTail
 
-REPORTS = ["changes", "models", "retention"]
+REPORTS = ["access", "changes", "models", "retention"]
+TITLES = {"title": "Changes", "none": "Nothing changed."}
 
 
 @pytest.fixture
 def log(tmp_path: Path, keys: KeyStore) -> Deployment:
-    return sealed_log(tmp_path, keys)
+    return sealed_log(tmp_path, keys, reads=3)
 
 
 @contextmanager
@@ -159,7 +160,7 @@ async def test_a_page_is_whole_and_needs_nothing(log: Deployment, name: Any) -> 
         report = await audit.report(name)
     page = parsed(report.html())
     assert {"h1", "h2", "table", "thead"} <= page.seen
-    assert ("svg" in page.seen) == (name == "changes")
+    assert ("svg" in page.seen) == (name in ("access", "changes"))
 
 
 @pytest.mark.parametrize(
@@ -174,16 +175,19 @@ def test_nothing_that_was_said_becomes_html(text: str) -> None:
 
 
 def test_bars_are_days_then_months() -> None:
-    few = day_chart({(date(2026, 3, 1), "added"): 3, (date(2026, 3, 3), "gone"): 1}, ["added", "gone"])
+    few = day_chart(
+        {(date(2026, 3, 1), "added"): 3, (date(2026, 3, 3), "gone"): 1}, ["added", "gone"], **TITLES
+    )
     assert re.findall(r"<title>(.*?)</title>", few) == ["2026-03-01 added: 3", "2026-03-03 gone: 1"]
     assert re.findall(r'text-anchor="middle"[^>]*>([^<]*)', few) == ["2026-03-01", "2026-03-02", "2026-03-03"]
     many = day_chart(
         {(date(2025, 11, 30), "added"): 3, (date(2026, 3, 3), "added"): 1, (date(2026, 3, 9), "added"): 1},
         ["added"],
+        **TITLES,
     )
     assert re.findall(r"<title>(.*?)</title>", many) == ["2025-11-01 added: 3", "2026-03-01 added: 2"]
     assert "2025-12" in many
-    assert "Nothing changed" in day_chart({}, ["added"])
+    assert "Nothing changed" in day_chart({}, ["added"], **TITLES)
 
 
 async def test_a_report_that_there_is_not(log: Deployment) -> None:

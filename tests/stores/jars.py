@@ -42,7 +42,8 @@ class Jar(NamedTuple):
         """A process that answers at `url`, whatever it answers."""
         command = [str(find_java().executable), "-Xmx256m", "-jar", str(self.path()), *options]
         with log.open("ab") as written:
-            process = subprocess.Popen(command, stdout=written, stderr=written)
+            # What a server writes beside its data (Fuseki: a folder `run`) is the test's too.
+            process = subprocess.Popen(command, stdout=written, stderr=written, cwd=log.parent)
         away = retry_if_exception_type(httpx2.TransportError)
         attempts = Retrying(
             stop=stop_after_delay(SECONDS_TO_START), wait=wait_fixed(0.1), retry=away, reraise=True
