@@ -14,6 +14,7 @@ from memfold.memory.errors import InvalidInput, MemfoldError
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.seals import Checking, seal_now, seals_of
 from memfold.serve.settings import settings_from
+from memfold.serve.verified import note_verified
 
 FAILED, NOT_CHECKED = 1, 2
 _SHOWN = 20
@@ -85,8 +86,18 @@ def verify(
         print_json(report.json())
     else:
         _print(report)
+    _note(settings.folder, report)
     if not report.ok:
         raise typer.Exit(FAILED)
+
+
+def _note(home: Path, report: Report) -> None:
+    """For `memfold status`. An auditor's copy of a home may well be read-only: that takes nothing from what was found."""
+    try:
+        note_verified(home, report)
+    except OSError as reason:
+        said = f"not noted for `memfold status`: {reason}"
+        Console(stderr=True).print(said, markup=False, highlight=False, style="yellow")
 
 
 def _progress(quiet: bool) -> Progress:

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -97,7 +97,19 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     sealed = found["sealed"]
     until = f"at {sealed['until']}, {sealed['unsealed']} records since" if sealed else "nothing yet"
     console.print(f"sealed: {until}", highlight=False)
+    _print_verified(found["verified"])
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
+
+
+def _print_verified(verified: dict[str, Any] | None) -> None:
+    if verified is None:
+        console.print("verified: never; `memfold audit verify` does", highlight=False)
+        return
+    against = "with Kafka" if verified["compared"] else "archive and seals only"
+    held = f"{verified['findings']} FINDINGS" if verified["findings"] else "everything held"
+    console.print(
+        f"verified: at {verified['at']}, {verified['records']} records, {against}: {held}", highlight=False
+    )
 
 
 def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from memfold.providers.breaker import BreakerState
 from memfold.serve.sealed import Sealed
+from memfold.serve.verified import Verified
 
 BREAKER_STATES = ("closed", "half-open", "open")
 Places = Mapping[tuple[str, int], int]
@@ -33,6 +34,7 @@ class Standing:
     pending: int | None
     missed_reads: int
     sealed: Sealed | None
+    verified: Verified | None
     now: float
 
 
@@ -53,6 +55,8 @@ class _Looked(Collector):
         yield from _of_this_process(self._standing)
         if self._standing.sealed is not None:
             yield from _of_the_seals(self._standing.sealed, self._standing.now)
+        if self._standing.verified is not None:
+            yield from _of_the_verification(self._standing.verified, self._standing.now)
 
 
 def _of_the_log(standing: Standing) -> Iterator[Metric]:
@@ -110,3 +114,12 @@ def _of_the_seals(sealed: Sealed, now: float) -> Iterator[Metric]:
     for (topic, partition), count in sealed.unsealed.items():
         unsealed.add_metric([topic, str(partition)], count)
     yield unsealed
+
+
+def _of_the_verification(verified: Verified, now: float) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "memfold_verified_age_seconds",
+        "Since the last `memfold audit verify` of this home.",
+        value=now - verified.at,
+    )
+    yield GaugeMetricFamily("memfold_verify_findings", "What it found wrong.", value=verified.findings)

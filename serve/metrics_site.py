@@ -20,6 +20,7 @@ from memfold.serve.metrics_settings import MetricsSettings
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
 from memfold.serve.sealed import sealed_until
+from memfold.serve.verified import last_verified
 from memfold.streams.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class MetricsSite:
             pending=pending,
             missed_reads=MissedReads(parts.settings.folder).count(),
             sealed=await asyncio.to_thread(sealed_until, parts.settings.folder, ends),
+            verified=await asyncio.to_thread(last_verified, parts.settings.folder),
             now=time.time(),
         )
 

@@ -15,6 +15,7 @@ from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
 from memfold.serve.sealed import sealed_until
 from memfold.serve.settings import Settings
+from memfold.serve.verified import last_verified
 from memfold.serve.view_client import ViewClient
 
 Status = dict[str, Any]
@@ -63,6 +64,7 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
         ],
         "pending": pending,
         "sealed": _sealed(settings, places),
+        "verified": _verified(settings),
         "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
@@ -74,6 +76,14 @@ def _sealed(settings: Settings, ends: Mapping[tuple[str, int], int]) -> Status |
         return None
     at = datetime.fromtimestamp(found.at, UTC)
     return {"until": at.isoformat(timespec="seconds"), "unsealed": sum(found.unsealed.values())}
+
+
+def _verified(settings: Settings) -> Status | None:
+    found = last_verified(settings.folder)
+    if found is None:
+        return None
+    at = datetime.fromtimestamp(found.at, UTC).isoformat(timespec="seconds")
+    return {"at": at, "records": found.records, "compared": found.compared, "findings": found.findings}
 
 
 def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: list[int]) -> Status:

@@ -19,6 +19,7 @@ from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
 from memfold.serve.sealed import Sealed
 from memfold.serve.settings import Settings
+from memfold.serve.verified import Verified
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -82,6 +83,7 @@ def test_trouble_has_numbers() -> None:
         pending=3,
         missed_reads=1,
         sealed=Sealed(now - 90, {(EVENTS, 0): 3, (EVENTS, 1): 0}),
+        verified=Verified(now - 3600, 100, 100, 2),
         now=now,
     )
     found = samples(exposition(standing, CollectorRegistry()).decode())
@@ -94,11 +96,13 @@ def test_trouble_has_numbers() -> None:
     assert total(found, "memfold_missed_reads_total") == 1
     assert round(total(found, "memfold_seal_age_seconds")) == 90
     assert total(found, "memfold_unsealed_records", partition="0") == 3
+    assert round(total(found, "memfold_verified_age_seconds")) == 3600
+    assert total(found, "memfold_verify_findings") == 2
     assert total(found, "memfold_unsealed_records", partition="1") == 0
 
 
 def test_every_metric_is_in_the_documentation_and_no_other() -> None:
-    standing = Standing({}, {}, {}, [], 0, 0, Sealed(0.0, {}), 0.0)
+    standing = Standing({}, {}, {}, [], 0, 0, Sealed(0.0, {}), Verified(0.0, 0, 0, 0), 0.0)
     text = exposition(standing, Metering().registry).decode()
     families = [family.name for family in text_string_to_metric_families(text)]
     told = {name for name in families if name.startswith("memfold_")}

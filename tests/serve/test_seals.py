@@ -29,6 +29,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.serve.cli import app
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import Settings, settings_from
+from memfold.serve.verified import last_verified
 
 
 def run(*words: str, status: int = 0) -> str:
@@ -113,6 +114,11 @@ async def test_a_write_is_sealed_proven_and_witnessed(
     assert "everything holds" in await asyncio.to_thread(run, "verify", *home, "--since", "2000-01-01")
     assert "everything holds" in run("verify", *home, "--no-log")
     assert "everything holds" in run("verify", *home, "--hashes-only")
+    noted = last_verified(stack.folder)
+    assert noted is not None
+    assert (noted.compared, noted.findings) == (0, 0)
+    said = (await asyncio.to_thread(CliRunner().invoke, app, ["status", *home])).output
+    assert f"{noted.records} records, archive and seals only: everything held" in said
 
 
 async def test_two_checkpoints_of_a_tree(stack: Settings, memory: AsyncMemory, tmp_path: Path) -> None:
