@@ -107,9 +107,8 @@ def _print_verified(verified: dict[str, Any] | None) -> None:
         return
     against = "with Kafka" if verified["compared"] else "archive and seals only"
     held = f"{verified['findings']} FINDINGS" if verified["findings"] else "everything held"
-    console.print(
-        f"verified: at {verified['at']}, {verified['records']} records, {against}: {held}", highlight=False
-    )
+    said = f"verified: at {verified['at']}, {verified['records']} records, {against}: {held}"
+    console.print(said, highlight=False, soft_wrap=True)
 
 
 def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:
