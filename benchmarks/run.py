@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.archiving import archiving
 from benchmarks.asof import asof
 from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
@@ -35,6 +36,7 @@ ALL = (
     "large",
     "audit",
     "seals",
+    "archiving",
 )
 
 
@@ -62,6 +64,8 @@ def main() -> None:
             rows += stages(folder)
         if "asof" in wanted:
             rows += asof(folder)
+        if "archiving" in wanted:
+            rows += archiving(folder)
         if "seals" in wanted:
             rows += seals(folder)
         if "rebuild" in wanted or "search" in wanted or "large" in wanted:
