@@ -126,6 +126,14 @@ class Within(Struct, frozen=True):
     runs: tuple[str, ...] | None = None
 
 
+class Holders(Protocol):
+    """Who has had an id, among all that this deployment keeps: what decides whether an import may bring it."""
+
+    async def holder(self, memory_id: str) -> tuple[str, str] | None:
+        """(tenant, subject) of any version of the memory that there ever was in the served generation; None for a new id."""
+        ...
+
+
 Seen = Mapping[int, object]
 """What a reader has seen so far; only the feed that gave it can read it."""
 

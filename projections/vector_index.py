@@ -140,6 +140,18 @@ class LanceMemoryIndex:
         }
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
 
+    async def holder(self, memory_id: str) -> tuple[str, str] | None:
+        """(tenant, subject) of any version of the memory, also one that is over; None for an id that nobody had."""
+        condition = equal("memory_id", memory_id)
+
+        async def asked(table: AsyncTable) -> pa.Table:
+            return await table.query().where(condition).select(["tenant", "subject"]).limit(1).to_arrow()
+
+        for found in await self.ask_all("", None, asked):
+            for row in found.to_pylist():
+                return row["tenant"], row["subject"]
+        return None
+
     async def pending(self, tenant: str) -> dict[str, int]:
         """How many current memories of each subject were kept as they were said because a model had failed."""
         condition = every(equal("tenant", tenant), "pending", CURRENT)
