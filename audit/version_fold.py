@@ -107,9 +107,7 @@ class _Fold:
         if held is not None and at is not None:
             self.versions[at] = replace(held, valid_to=moment)
         happened_at = done.said_at if event.body.reason.startswith(IMPORTED) else None
-        created_at = (
-            (happened_at or moment) if done.op == "ADD" else before.created_at if before else None
-        )
+        created_at = (happened_at or moment) if done.op == "ADD" else before.created_at if before else None
         version = Version(
             event=event,
             place=place,

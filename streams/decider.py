@@ -156,7 +156,11 @@ class DecideSink:
 
     async def _taken(self, envelope: Envelope, command: Command) -> str:
         """Why the id that an import brings cannot be given; empty where it can, or where nothing is imported."""
-        holder = await self._room.holders.holder(command.memory_id) if isinstance(command, ImportRequested) else None
+        holder = (
+            await self._room.holders.holder(command.memory_id)
+            if isinstance(command, ImportRequested)
+            else None
+        )
         if holder is None or not isinstance(command, ImportRequested):
             return ""
         if holder == (envelope.tenant, envelope.subject):

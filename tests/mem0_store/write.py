@@ -44,7 +44,12 @@ def opened(folder: Path) -> Any:
 
     sys.modules["hashed_embedder"] = sys.modules[__name__]
     EmbedderFactory.provider_to_class["huggingface"] = "hashed_embedder.Hashed"
-    store = {"collection_name": "mem0", "embedding_model_dims": 8, "path": str(folder / "qdrant"), "on_disk": True}
+    store = {
+        "collection_name": "mem0",
+        "embedding_model_dims": 8,
+        "path": str(folder / "qdrant"),
+        "on_disk": True,
+    }
     return Memory.from_config(
         {
             "vector_store": {"provider": "qdrant", "config": store},
@@ -68,7 +73,11 @@ def fill(memory: Any) -> None:
     gone = add("I like coffee", user_id="alex")
     memory.update(gone, "I like decaf")
     memory.delete(gone)
-    add([{"role": "user", "name": "kim", "content": "I have a dog named Rex 🐕"}], user_id="kim", agent_id="vet")
+    add(
+        [{"role": "user", "name": "kim", "content": "I have a dog named Rex 🐕"}],
+        user_id="kim",
+        agent_id="vet",
+    )
     add([{"role": "assistant", "content": "The vet opens at nine"}], agent_id="vet")
     add("Only for this run", run_id="r1")
 
@@ -79,9 +88,16 @@ def main() -> None:
     folder.mkdir(parents=True)
     memory = opened(folder)
     fill(memory)
-    said = [memory.get_all(filters=whose)["results"] for whose in ({"user_id": "alex"}, {"user_id": "kim"}, {"agent_id": "vet"}, {"run_id": "r1"})]
+    said = [
+        memory.get_all(filters=whose)["results"]
+        for whose in ({"user_id": "alex"}, {"user_id": "kim"}, {"agent_id": "vet"}, {"run_id": "r1"})
+    ]
     whole = {one["id"]: one for each in said for one in each}
-    found = {"version": version("mem0ai"), "memories": list(whole.values()), "history": {one: memory.history(one) for one in whole}}
+    found = {
+        "version": version("mem0ai"),
+        "memories": list(whole.values()),
+        "history": {one: memory.history(one) for one in whole},
+    }
     (folder / "said.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     memory.vector_store.client.close()
     memory.db.close()
