@@ -84,15 +84,14 @@ def _memory_id(memory: Mapping[str, Any], source: str) -> str:
 
 def _versions(memory: Mapping[str, Any]) -> list[ImportedVersion]:
     if "versions" in memory:
-        short = sorted(_SHORT & memory.keys())
-        if short:
-            raise InvalidInput(f"it has versions and {short[0]!r} beside them; put that into the versions")
+        beside = sorted(_SHORT & memory.keys())
+        if beside:
+            raise InvalidInput(f"it has versions and {beside[0]!r} beside them; put that into the versions")
         return [_version(one, number) for number, one in enumerate(_list(memory, "versions"), 1)]
     # What it said before its last change is not known, and not made up: it begins with what it says.
     short = {name: memory[name] for name in _SHORT - {"created_at", "updated_at"} if name in memory}
-    return [
-        _version({**short, "event": "ADD", "at": memory.get("created_at") or memory.get("updated_at")}, 1)
-    ]
+    at = memory.get("created_at") or memory.get("updated_at")
+    return [_version({**short, "event": "ADD", "at": at}, 1)]
 
 
 def _version(given: object, number: int) -> ImportedVersion:

@@ -40,7 +40,7 @@ def history_in(path: Path) -> dict[str, list[HistoryRow]]:
                 raise InvalidInput(
                     f"{path} has no table history as Mem0 writes it: {', '.join(sorted(missing))} missing"
                 )
-            # Mem0 before 0.1.100 had no actor_id and no role.
+            # Earlier versions of Mem0 had no actor_id and no role.
             columns = [name if name in there else f"NULL AS {name}" for name in _COLUMNS]
             for row, *values in db.execute(f"SELECT rowid, {', '.join(columns)} FROM history ORDER BY rowid"):
                 found[str(values[0])].append(HistoryRow(row, *values))

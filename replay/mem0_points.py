@@ -86,6 +86,4 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module.split(".")[0] == "qdrant_client" and name in ("PointStruct", "SparseVector"):
             return _Plain
-        if (module, name) == ("uuid", "UUID"):
-            return _Plain
         raise pickle.UnpicklingError(f"it names {module}.{name}, which no memory is made of")

@@ -39,8 +39,8 @@ class Hashed:
 
 
 def opened(folder: Path) -> Any:
-    from mem0 import Memory
-    from mem0.utils.factory import EmbedderFactory
+    from mem0 import Memory  # type: ignore[import-not-found]
+    from mem0.utils.factory import EmbedderFactory  # type: ignore[import-not-found]
 
     sys.modules["hashed_embedder"] = sys.modules[__name__]
     EmbedderFactory.provider_to_class["huggingface"] = "hashed_embedder.Hashed"
