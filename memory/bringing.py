@@ -53,27 +53,25 @@ async def bring(writing: Writing, memories: Sequence[object], source: str, whose
 
 
 async def _fresh(writing: Writing, checked: dict[int, Imported], brought: Brought) -> dict[int, Imported]:
-    """Those whose id nobody has now, and that come only once. A command for the others would change nothing either."""
+    """Those whose id nobody has had, and that come only once. A command for the others would change nothing either."""
     ids = [one.command.memory_id for one in checked.values()]
-    rows = {row.memory_id: row for row in await writing.index.find(writing.tenant, ids)}
+    held = await writing.holders.holders(ids)
+    said = {row.memory_id: row.text for row in await writing.index.find(writing.tenant, list(held))}
     fresh: dict[int, Imported] = {}
-    first: dict[str, int] = {}
+    seen: set[str] = set()
     for place, one in checked.items():
-        command = one.command
-        row = rows.get(command.memory_id)
-        owner = writing.subjects.known_subject(writing.tenant, *owner_of(command.scope))
-        if command.memory_id in first:
-            brought.refused.append(Refused(place, f"the id {command.memory_id} comes a second time"))
-        elif row is None:
+        memory_id, scope = one.command.memory_id, one.command.scope
+        owner = writing.tenant, writing.subjects.known_subject(writing.tenant, *owner_of(scope))
+        if memory_id in seen:
+            brought.refused.append(Refused(place, f"the id {memory_id} comes a second time"))
+        elif memory_id not in held:
             fresh[place] = one
-        elif row.subject != owner:
-            brought.refused.append(
-                Refused(place, f"the id {command.memory_id} is that of a memory of somebody else")
-            )
+        elif held[memory_id] != owner:
+            brought.refused.append(Refused(place, f"the id {memory_id} is that of a memory of somebody else"))
         else:
             brought.there_before += 1
-            if row.text != command.versions[-1].text:
-                said = f"the memory {command.memory_id} is here and says something else; it was left as it is"
-                brought.differing.append(Refused(place, said))
-        first.setdefault(command.memory_id, place)
+            if said.get(memory_id, one.text) != one.text:
+                differs = f"the memory {memory_id} is here and says something else; it was left as it is"
+                brought.differing.append(Refused(place, differs))
+        seen.add(memory_id)
     return fresh

@@ -42,6 +42,11 @@ class Imported:
     command: ImportRequested
     key: str
 
+    @property
+    def text(self) -> str:
+        """What it says in the end."""
+        return self.command.versions[-1].text
+
 
 def checked_import(memory: object, source: str, whose: Scope | None = None) -> Imported:
     """One memory to take in; `whose` where it names nobody itself. Raises InvalidInput, InvalidType, saying what is wrong with it."""
@@ -70,6 +75,10 @@ def _scope(memory: Mapping[str, Any], whose: Scope | None) -> Scope:
     if whose is not None and not given.keys() & {"user_id", "agent_id", "run_id"}:
         return Scope(
             whose.user_id, whose.agent_id, whose.run_id, checked_id("actor_id", given.get("actor_id"))
+        )
+    if not given.keys() & {"user_id", "agent_id", "run_id"}:
+        raise InvalidInput(
+            "it does not say whose it is; give the user_id, agent_id or run_id of such memories: --user ID"
         )
     return checked_scope(**given)
 

@@ -129,8 +129,8 @@ class Within(Struct, frozen=True):
 class Holders(Protocol):
     """Who has had an id, among all that this deployment keeps: what decides whether an import may bring it."""
 
-    async def holder(self, memory_id: str) -> tuple[str, str] | None:
-        """(tenant, subject) of any version of the memory that there ever was in the served generation; None for a new id."""
+    async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """(tenant, subject) of each that any version in the served generation has, also one that is over; new ids are left out."""
         ...
 
 

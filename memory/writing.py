@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory, WriteUnknown
-from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
+from memfold.memory.ports import Holders, MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
 from memfold.memory.retrying import AT_ONCE as RETRIED_AT_ONCE
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.schemas.records import (
@@ -51,6 +51,7 @@ class Writing:
     log: WriteLog
     subjects: SubjectDirectory
     index: MemoryIndex
+    holders: Holders
     patience: float = 30.0
     """Seconds to wait for a command to be decided and seen."""
 

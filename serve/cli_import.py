@@ -109,16 +109,20 @@ def _import(
 
 def _print(report: Report, dry_run: bool) -> None:
     did = "can be imported" if dry_run else "imported"
-    console.print(
-        f"{report.imported:,} memories {did}, {report.there_before:,} were here before, {len(report.refused):,} refused",
-        highlight=False,
-    )
+    counts = f"{report.there_before:,} here before, {len(report.refused):,} refused"
+    console.print(f"memories: {report.imported:,} {did}, {counts}", highlight=False)
     if report.degraded:
         said = f"{report.degraded:,} came in without a vector, because a model failed: they are found by their words"
         console.print(said, style="yellow", highlight=False)
     for lines, style in ((report.differing, "yellow"), (report.refused, "red")):
         for one in islice(lines, _SHOWN):
-            console.print(f"  {one['where']}: {one['reason']}", style=style, highlight=False, markup=False)
+            console.print(
+                f"  {one['where']}: {one['reason']}",
+                style=style,
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         if len(lines) > _SHOWN:
             console.print(f"  and {len(lines) - _SHOWN:,} more; --json has all", style=style, highlight=False)
 
@@ -139,7 +143,7 @@ def export_jsonl(
     else:
         with file.open("w", encoding="utf-8") as out:
             out.writelines(written(found["results"]))
-        console.print(f"{len(found['results']):,} memories in {file}", highlight=False)
+        console.print(f"memories: {len(found['results']):,} in {file}", highlight=False)
     if found["left_out"]:
         why = ", ".join(f"{count} {name}" for name, count in found["left_out"].items())
         print(f"records that cannot be told: {why}", file=sys.stderr)

@@ -156,12 +156,10 @@ class DecideSink:
 
     async def _taken(self, envelope: Envelope, command: Command) -> str:
         """Why the id that an import brings cannot be given; empty where it can, or where nothing is imported."""
-        holder = (
-            await self._room.holders.holder(command.memory_id)
-            if isinstance(command, ImportRequested)
-            else None
-        )
-        if holder is None or not isinstance(command, ImportRequested):
+        if not isinstance(command, ImportRequested):
+            return ""
+        holder = (await self._room.holders.holders([command.memory_id])).get(command.memory_id)
+        if holder is None:
             return ""
         if holder == (envelope.tenant, envelope.subject):
             return f"the memory {command.memory_id} was here before and was deleted"

@@ -96,8 +96,8 @@ class Index:
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         raise AssertionError("decide never looks a memory up")
 
-    async def holder(self, memory_id: str) -> tuple[str, str] | None:
-        return None
+    async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        return {}
 
     async def pending(self, tenant: str) -> dict[str, int]:
         raise AssertionError("decide never counts what is pending")
