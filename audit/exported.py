@@ -64,7 +64,7 @@ def _version(version: Version, number: int) -> Told:
         "metadata": json.loads(said.metadata),
         "kind": "" if deleted else said.kind,
         "when": "" if deleted else said.when,
-        "pending": said.pending and not deleted,
+        "pending": said.pending and version.current(),
     }
     return {name: value for name, value in told.items() if value}
 
