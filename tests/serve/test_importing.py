@@ -9,6 +9,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ async def whole(memory: AsyncMemory, ids: list[str]) -> dict[str, Any]:
 async def test_a_store_of_the_real_mem0_comes_in_once_with_its_past(
     stack: Settings, memory: AsyncMemory
 ) -> None:
-    ghost = f"ghost-{uuid.uuid4().hex[:8]}"
+    ghost, before = f"ghost-{uuid.uuid4().hex[:8]}", datetime.now(UTC)
     words = ("import", "mem0", str(STORE))
     assert "5 can be imported" in run(stack, *words, "--dry-run", status=1)
     refused = run(stack, *words, status=1)
@@ -71,9 +72,12 @@ async def test_a_store_of_the_real_mem0_comes_in_once_with_its_past(
         times = [row["updated_at"] or row["created_at"] for row in rows]
         assert times == [row["updated_at"] for row in theirs]
         assert {row["reason"] for row in rows} == {"imported from mem0"}
-    (found,) = (await memory.search("where do I live", user_id="alex", limit=1))["results"]
-    assert found["memory"] == "I live in Oslo"
-    assert (await memory.get_all(user_id="alex", as_of="2026-11-26T12:05:00Z"))["results"] == []
+    found = (await memory.search("where do I live", user_id="alex"))["results"]
+    assert "I live in Oslo" in {one["memory"] for one in found}
+    # Learnt now, whenever it happened.
+    ids = {said["id"] for said in SAID["memories"]}
+    then = (await memory.get_all(user_id="alex", as_of=before))["results"]
+    assert not ids & {one["id"] for one in then}
     gone = (await memory.export_memories(user_id=ghost))["results"]
     assert [version["event"] for version in gone[0]["versions"]] == ["ADD", "UPDATE", "DELETE"]
 
@@ -137,7 +141,8 @@ async def test_an_export_into_an_empty_stack_is_the_same_now_and_in_its_history(
     assert again == [json.loads(line) for line in file.read_text().splitlines()]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_an_import_that_was_killed_with_its_worker_goes_on(empty: Settings, tmp_path: Path) -> None:
     user = f"many-{uuid.uuid4().hex[:8]}"
     file = tmp_path / "many.jsonl"
