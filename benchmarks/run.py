@@ -17,6 +17,7 @@ from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.reads import reads
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
+from benchmarks.replay import replay
 from benchmarks.seals import seals
 from benchmarks.stages import stages
 from benchmarks.table import Row, report
@@ -37,6 +38,7 @@ ALL = (
     "audit",
     "seals",
     "archiving",
+    "replay",
 )
 
 
@@ -64,6 +66,8 @@ def main() -> None:
             rows += stages(folder)
         if "asof" in wanted:
             rows += asof(folder)
+        if "replay" in wanted:
+            rows += replay(folder)
         if "archiving" in wanted:
             rows += archiving(folder)
         if "seals" in wanted:
