@@ -99,7 +99,9 @@ class Evil:
 
 
 @pytest.mark.parametrize(
-    "blob", [pickle.dumps(Evil()), b"", b"\x80\x04garbage", pickle.dumps({"id": 1}), pickle.dumps(None)]
+    "blob",
+    [pickle.dumps(Evil()), b"", b"\x80\x04garbage", pickle.dumps({"id": 1}), pickle.dumps(None)],
+    ids=["runs code", "nothing", "garbage", "no point", "none"],
 )
 def test_a_point_that_is_no_memory_is_refused_and_runs_nothing(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blob: bytes
