@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from memfold.audit.bounds import checked_bounds
 from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import UnknownMemory
@@ -161,6 +163,20 @@ class Asking(Opened):
         """
         scope, wanted = checked_scope(user_id, agent_id, run_id), checked_format(format)
         return await (await self._ready()).exploring.export(scope, wanted)
+
+    @recorded("export_memories")
+    async def export_memories(
+        self, *, user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None
+    ) -> Result:
+        """Memories with their whole history, deleted ones too, in the shape that `import_memories` takes: {results, left_out}.
+
+        Without any id those of the whole tenant. `left_out` counts records by why they cannot be told: their key was destroyed, they
+        are forged. Raises InvalidInput, TooMuchToOpen (100,000 records of one user).
+        """
+        auditor = (await self._ready()).auditor
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        bounds = checked_bounds(auditor.tenant, auditor.log.directory, **ids)
+        return await asyncio.to_thread(auditor.exported, bounds)
 
     @recorded("history", "memory_id")
     async def history(self, memory_id: str) -> list[Result]:

@@ -71,6 +71,8 @@ class Memory:
     retry = _waited_for(AsyncMemory.retry)
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)
+    import_memories = _waited_for(AsyncMemory.import_memories)
+    export_memories = _waited_for(AsyncMemory.export_memories)
     reset = _waited_for(AsyncMemory.reset)
 
     @property

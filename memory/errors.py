@@ -66,6 +66,10 @@ class ModelUnavailable(MemfoldError, ConnectionError):
         self.calls = calls or []
 
 
+class Mem0Unavailable(MemfoldError, ConnectionError):
+    """Mem0's service gave no usable answer. Do: what the message names, and run the import again: what came in counts once."""
+
+
 class ModelFileChanged(MemfoldError, RuntimeError):
     """A model's file is not the one that was pinned. Do: reinstall its package at the version in constraints.txt."""
 

@@ -93,7 +93,7 @@ class Caller:
                 LanceWideIndex(parts.index),
             )
             return cls(
-                Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
+                Writing(settings.tenant, log, parts.keys, parts.index, parts.index, settings.patience),
                 recalling,
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,

@@ -14,6 +14,7 @@ from memfold.serve import (
     cli_bundle,
     cli_eval,
     cli_graph,
+    cli_import,
     cli_memory,
     cli_projection,
     cli_proofs,
@@ -40,6 +41,7 @@ cli_memory.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
 cli_restore.register(app)
+app.add_typer(cli_import.app, name="import", help="Take in memories that began elsewhere.")
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."

@@ -245,7 +245,15 @@ def history(
         print_json(found)
         return
     rows: list[list[object]] = [
-        [v["version"], v["event"], v["old_memory"], v["new_memory"], v["updated_at"], v["command_id"]]
+        [
+            v["version"],
+            v["event"],
+            v["old_memory"],
+            v["new_memory"],
+            v["updated_at"] or v["created_at"],
+            v["reason"],
+            v["command_id"],
+        ]
         for v in found
     ]
-    print_rows("history", ["version", "event", "old", "new", "when", "command"], rows)
+    print_rows("history", ["version", "event", "old", "new", "when", "reason", "command"], rows)

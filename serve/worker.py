@@ -132,6 +132,7 @@ class Worker:
         return DecideRoom(
             models,
             parts.index,
+            parts.index,
             parts.keys,
             parts.reader,
             writer,
