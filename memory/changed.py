@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from memfold.memory.filters import Filter, tests
 from memfold.memory.matching import matches
@@ -67,12 +68,15 @@ def changes(event: Event, tree: Filter, around: Mapping[str, Around], cleared: C
             mine = relations.pop(done.memory_id, ())
             row = _row(event, done, ordinal, mine, around.get(done.memory_id))
             told = operation_result(done) | {"version": done.version} | _more(done)
-            yield _change(event, tree, row, told | scope_result(done.scope) | _relations(mine))
+            yield _change(
+                event, tree, _with_ended(row, mine), told | scope_result(done.scope) | _relations(mine)
+            )
     for memory_id, changed in relations.items():
         known = around.get(memory_id)
         held = known and (known.after or known.before)
         if held:
-            yield _change(event, tree, held, _held("RELATIONS", held, held.version) | _relations(changed))
+            told = _held("RELATIONS", held, held.version) | _relations(changed)
+            yield _change(event, tree, _with_ended(held, changed), told)
 
 
 def erased(subject: str, at: str, memory_ids: Sequence[str]) -> Change:
@@ -92,6 +96,12 @@ def _clears(event: Event, tree: Filter, cleared: Cleared) -> Iterator[Change]:
 
 def _change(event: Event, tree: Filter, row: MemoryRow, told: Result) -> Change:
     return Change(row.subject, row.memory_id, told | _place(event) if matches(tree, row) else None)
+
+
+def _with_ended(row: MemoryRow, changed: Iterable[RelationChange]) -> MemoryRow:
+    """Who asks for a relation wants to be told of its end too."""
+    ended = [one for one in changed if one.op == "RETRACT"]
+    return replace(row, relations=[*row.relations, *ended]) if ended else row
 
 
 def _held(what: str, row: MemoryRow, version: int) -> Result:

@@ -17,7 +17,7 @@ from memfold.memory.errors import InvalidInput
 from memfold.memory.moments import checked_moment
 
 _MARK = "p1."
-_Number = Annotated[int, Meta(ge=0, lt=2**63)]
+_Number = Annotated[int, Meta(ge=0, le=2**53)]
 
 Place = tuple[_Number, _Number]
 """Offset of an event, and how many of its changes are over."""

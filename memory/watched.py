@@ -28,14 +28,22 @@ class Watched:
 
     def __init__(self, tenant: str, reach: Reach, directory: Directory, log: WatchedLog) -> None:
         self._tenant, self._reach, self._directory, self._log = tenant, reach, directory, log
+        self._known: dict[str, str] = {}
         self.fences: dict[int, int] = {}
 
     def subjects(self) -> set[str] | None:
-        """Whose the memories are, as far as they are known yet; None: an agent's or a run's may be anybody's."""
+        """Whose the memories are, as far as they are known yet; None: an agent's or a run's may be anybody's.
+
+        Who was known once stays known: of somebody who is erased meanwhile it can be told that he was.
+        """
         if self._reach.users is None:
             return None
-        known = (self._directory.known_subject(self._tenant, "user", user) for user in self._reach.users)
-        return {subject for subject in known if subject is not None}
+        for user in self._reach.users:
+            if user not in self._known:
+                subject = self._directory.known_subject(self._tenant, "user", user)
+                if subject is not None:
+                    self._known[user] = subject
+        return set(self._known.values())
 
     def partitions(self) -> list[int]:
         """Where changes can come. A user who is not known yet may come to be in any."""
@@ -93,15 +101,14 @@ class Watched:
 
     def _erased(self, envelope: Envelope, record: LogRecord) -> list[Change]:
         """Where nobody can tell any more whether it was of this scope, it is told that there was something, and no id."""
-        own = self._own()
-        sure = own is not None and envelope.subject in own
-        subjects = self.subjects()
+        subjects, own = self.subjects(), self._own()
         if subjects is not None and envelope.subject not in subjects:
             return []
+        sure = own is not None and envelope.subject in own
         at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).isoformat()
         return [erased(envelope.subject, at, [one for one in envelope.memory_ids if sure and one != CLEARS])]
 
-    def _own(self) -> set[str | None] | None:
+    def _own(self) -> set[str] | None:
         """The subjects that are in this scope with all that is theirs; None where the filter asks for more than whose it is."""
         parts = list(conjuncts(self._reach.tree))
         asked = {
@@ -110,9 +117,8 @@ class Watched:
         if len(asked) != 1 or not all(isinstance(part, Condition) and part.field in asked for part in parts):
             return None
         (kind,) = asked
-        reach = self._reach
-        named = {"user_id": reach.users, "agent_id": reach.agents, "run_id": reach.runs}[kind]
-        return {
-            self._directory.known_subject(self._tenant, kind.removesuffix("_id"), name)
-            for name in named or ()
-        }
+        if kind == "user_id":
+            return self.subjects()
+        named = self._reach.agents if kind == "agent_id" else self._reach.runs
+        known = (self._directory.known_subject(self._tenant, kind[:-3], name) for name in named or ())
+        return {subject for subject in known if subject is not None}
