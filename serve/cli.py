@@ -26,6 +26,7 @@ from memfold.serve import (
     cli_seals,
     cli_stack,
     cli_understanding,
+    cli_watch,
 )
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ cli_stack.register(app)
 cli_memory.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
+cli_watch.register(app)
 cli_restore.register(app)
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, MemfoldError
 from memfold.schemas.records import LogRecord
@@ -19,17 +19,8 @@ AHEAD_KB = 4 * 1024
 WAITED = 0.25
 """Seconds that `take` waits for a first record: also how long closing may take."""
 _AT_ONCE = 1024 * 1024
-_GONE = 30.0
-_PASSING = (
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._RESOLVE,
-    KafkaError._TIMED_OUT,
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-)
-"""What librdkafka gets over by itself once the broker is back."""
+_ASKED, _GONE = 5.0, 30.0
+"""Seconds of silence after which the broker is asked whether it is there, and without any answer after which it is gone."""
 
 
 class LiveReader:
@@ -37,7 +28,7 @@ class LiveReader:
 
     def __init__(self, reader: LogReader, topic: str, starts: Mapping[int, int]) -> None:
         self._reader, self._topic, self._expected = reader, topic, dict(starts)
-        self._gone_since: float | None = None
+        self._heard = time.monotonic()
         self._failure: MemfoldError | None = None
         self._consumer = reader.connected(
             queued_max_messages_kbytes=AHEAD_KB,
@@ -66,44 +57,38 @@ class LiveReader:
                 # What came before it is given first.
                 self._failure = trouble
                 break
-            if record is not None:
-                records.append(record)
-                size, wait = size + len(record.value), 0.0
-        if not records:
-            self._ask_where_it_is()
+            records.append(record)
+            size, wait = size + len(record.value), 0.0
+        if records:
+            self._heard = time.monotonic()
+        else:
+            self._ask_whether_it_is_there()
         return records
 
-    def _record(self, message: Message) -> LogRecord | None:
-        failure = message.error()
-        if failure is not None and failure.code() in _PASSING:
-            self._gone_since = self._gone_since or time.monotonic()
-            return None
+    def _record(self, message: Message) -> LogRecord:
         partition = message.partition()
         assert partition is not None
         expected = self._expected[partition]
         record = self._reader.record(message, self._topic, partition, expected)
         if record.offset > expected:
             raise truncated(self._topic, partition, expected, record.offset)
-        self._gone_since = None
         self._expected[partition] = record.offset + 1
         return record
 
-    def _ask_where_it_is(self) -> None:
-        """Silence after a lost connection is either that nothing is written, or that nobody is there."""
-        if self._gone_since is None:
+    def _ask_whether_it_is_there(self) -> None:
+        """Silence is either that nothing is written, or that nobody is there; Kafka's client says neither."""
+        silent = time.monotonic() - self._heard
+        if silent < _ASKED:
             return
         one = TopicPartition(self._topic, next(iter(self._expected)))
         try:
             self._consumer.get_watermark_offsets(one, timeout=WAITED)
         except KafkaException as failure:
-            if time.monotonic() - self._gone_since > _GONE:
-                raise self._gone(failure) from failure
-        else:
-            self._gone_since = None
-
-    def _gone(self, failure: KafkaException) -> BrokerUnreachable:
-        self._gone_since = None
-        return self._reader.unreachable(failure)
+            if silent < _GONE:
+                return
+            self._heard = time.monotonic()
+            raise self._reader.unreachable(failure) from failure
+        self._heard = time.monotonic()
 
     def close(self) -> None:
         self._consumer.close()
