@@ -25,7 +25,9 @@ FINDINGS = (
 def research(memory: Memory, project: str) -> None:
     """research_agent remembers what it finds; it knows nothing of who reads it."""
     for finding in FINDINGS:
-        memory.add(finding, agent_id="research_agent", run_id=project, metadata={"topic": "defect"}, infer=False)
+        memory.add(
+            finding, agent_id="research_agent", run_id=project, metadata={"topic": "defect"}, infer=False
+        )
 
 
 def react(memory: Memory, project: str, bookmark: Path) -> Iterator[str]:
@@ -45,7 +47,9 @@ def _task_for(memory: Memory, project: str, change: dict[str, Any]) -> str:
     task = f"Mend: {change['memory']}"
     key = f"task for {change['id']} version {change['version']}"
     metadata = {"because_of": change["id"]}
-    memory.add(task, agent_id="dev_agent", run_id=project, metadata=metadata, infer=False, idempotency_key=key)
+    memory.add(
+        task, agent_id="dev_agent", run_id=project, metadata=metadata, infer=False, idempotency_key=key
+    )
     return task
 
 
