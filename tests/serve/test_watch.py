@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,9 +95,17 @@ async def test_relations_come_with_the_memory_that_is_their_evidence(memory: Asy
         await memory.add("I work at Google", user_id=user)
         await memory.add("I left Google", user_id=user)
         begun, ended = await take(watch, 2)
+        await memory.add("I work at Acme", user_id=user)
+        await memory.add("I met Sarah from Initech", user_id=user)
+        acme, _ = await take(watch, 2)
+        await memory.merge_entities("Acme", "Initech", user_id=user)
+        (moved,) = await take(watch, 1)
     assert [one["relationship"] for one in begun["relations"]] == ["WORKS_AT"]
-    assert (ended["event"], ended["memory"], ended["relations"]) == ("RELATIONS", "I work at Google", [])
+    assert (ended["id"], ended["relations"]) == (begun["id"], [])
     assert [one["relationship"] for one in ended["ended_relations"]] == ["WORKS_AT"]
+    # No word of the memory has changed, only what it is evidence of.
+    assert (moved["event"], moved["id"], moved["memory"]) == ("RELATIONS", acme["id"], acme["memory"])
+    assert [len(moved[kind]) for kind in ("relations", "ended_relations")] == [1, 1]
 
 
 async def test_nobody_is_given_what_is_anothers(memory: AsyncMemory, other_tenant: AsyncMemory) -> None:
@@ -275,3 +289,34 @@ async def test_a_watch_is_a_read_when_it_is_opened_and_for_what_it_gives(stack: 
     assert set().union(*(read[4] for read in reads)) == set(ids)
     assert sum(read[3] for read in reads) == 3
     assert len(reads) <= 4
+
+
+def test_the_command_line_prints_changes_and_says_where_to_go_on(stack: Settings, tmp_path: Path) -> None:
+    """As a user would run it: in a process of its own, stopped by Ctrl-C, taken up again from what it printed."""
+    user, out = somebody(), tmp_path / "out"
+    command = [
+        sys.executable,
+        "-m",
+        "memfold.serve.cli",
+        "watch",
+        "--home",
+        str(stack.folder),
+        "--user",
+        user,
+    ]
+    with Memory(home=stack.home) as memory:
+        memory.add("one", user_id=user, infer=False)
+        with out.open("w") as file:
+            watching = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while not out.read_text().endswith("\n"):
+            assert time.monotonic() < deadline
+            assert watching.poll() is None
+            time.sleep(0.05)
+        watching.send_signal(signal.SIGINT)
+        _, said = watching.communicate(timeout=30)
+        assert watching.returncode == 0
+        assert [json.loads(line)["memory"] for line in out.read_text().splitlines()] == ["one"]
+        memory.add("two", user_id=user, infer=False)
+        with memory.watch(user_id=user, since=said.strip().removeprefix("to go on: --since ")) as changes:
+            assert next(changes)["memory"] == "two"
