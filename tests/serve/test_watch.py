@@ -95,17 +95,21 @@ async def test_relations_come_with_the_memory_that_is_their_evidence(memory: Asy
         await memory.add("I work at Google", user_id=user)
         await memory.add("I left Google", user_id=user)
         begun, ended = await take(watch, 2)
-        await memory.add("I work at Acme", user_id=user)
-        await memory.add("I met Sarah from Initech", user_id=user)
-        acme, _ = await take(watch, 2)
-        await memory.merge_entities("Acme", "Initech", user_id=user)
-        (moved,) = await take(watch, 1)
     assert [one["relationship"] for one in begun["relations"]] == ["WORKS_AT"]
     assert (ended["id"], ended["relations"]) == (begun["id"], [])
     assert [one["relationship"] for one in ended["ended_relations"]] == ["WORKS_AT"]
-    # No word of the memory has changed, only what it is evidence of.
-    assert (moved["event"], moved["id"], moved["memory"]) == ("RELATIONS", acme["id"], acme["memory"])
+
+
+async def test_relations_that_change_alone_come_with_the_words_of_their_memory(memory: AsyncMemory) -> None:
+    user = somebody()
+    async with memory.watch(user_id=user) as watch:
+        (one,) = (await memory.add("I met Sarah from Acme", user_id=user))["results"]
+        await memory.add("I met Tom from Initech", user_id=user)
+        await memory.merge_entities("Acme", "Initech", user_id=user)
+        *_, moved = await take(watch, 3)
+    assert (moved["event"], moved["id"], moved["memory"]) == ("RELATIONS", one["id"], one["memory"])
     assert [len(moved[kind]) for kind in ("relations", "ended_relations")] == [1, 1]
+    assert moved["user_id"] == user
 
 
 async def test_nobody_is_given_what_is_anothers(memory: AsyncMemory, other_tenant: AsyncMemory) -> None:
@@ -294,16 +298,8 @@ async def test_a_watch_is_a_read_when_it_is_opened_and_for_what_it_gives(stack: 
 def test_the_command_line_prints_changes_and_says_where_to_go_on(stack: Settings, tmp_path: Path) -> None:
     """As a user would run it: in a process of its own, stopped by Ctrl-C, taken up again from what it printed."""
     user, out = somebody(), tmp_path / "out"
-    command = [
-        sys.executable,
-        "-m",
-        "memfold.serve.cli",
-        "watch",
-        "--home",
-        str(stack.folder),
-        "--user",
-        user,
-    ]
+    command = [sys.executable, "-m", "memfold.serve.cli", "watch", "--json", "--since", "2020-01-01"]
+    command += ["--home", str(stack.folder), "--user", user]
     with Memory(home=stack.home) as memory:
         memory.add("one", user_id=user, infer=False)
         with out.open("w") as file:
