@@ -103,9 +103,9 @@ async def test_relations_come_with_the_memory_that_is_their_evidence(memory: Asy
 async def test_relations_that_change_alone_come_with_the_words_of_their_memory(memory: AsyncMemory) -> None:
     user = somebody()
     async with memory.watch(user_id=user) as watch:
-        (one,) = (await memory.add("I met Sarah from Acme", user_id=user))["results"]
-        await memory.add("I met Tom from Initech", user_id=user)
-        await memory.merge_entities("Acme", "Initech", user_id=user)
+        (one,) = (await memory.add("I met Sarah from Apple", user_id=user))["results"]
+        await memory.add("I met Sarah from Google", user_id=user)
+        await memory.merge_entities("Apple", "Google", user_id=user)
         *_, moved = await take(watch, 3)
     assert (moved["event"], moved["id"], moved["memory"]) == ("RELATIONS", one["id"], one["memory"])
     assert [len(moved[kind]) for kind in ("relations", "ended_relations")] == [1, 1]
