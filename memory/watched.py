@@ -67,15 +67,18 @@ class Watched:
         """The event, if it may be about this scope and counts; its envelope alone, if it was erased."""
         try:
             envelope, _, _ = decode_envelope(record.value)
-            if envelope.tenant != self._tenant or not self._may_touch(envelope):
-                return None
-            if envelope.command_offset <= self.fences.get(record.partition, -1):
-                return None
+        except Unreadable:
+            return None
+        if envelope.tenant != self._tenant or not self._may_touch(envelope):
+            return None
+        if envelope.command_offset <= self.fences.get(record.partition, -1):
+            return None
+        try:
             return open_event(record, self._directory)
-        except ReaderTooOld:
-            raise
         except KeyDestroyed:
             return envelope
+        except ReaderTooOld:
+            raise
         except (Unreadable, UnknownKey):
             return None
 
