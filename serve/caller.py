@@ -21,6 +21,7 @@ from memfold.memory.readers import Reader
 from memfold.memory.reads import Reads
 from memfold.memory.recalling import Recalling
 from memfold.memory.reranking import Reranking
+from memfold.memory.watches import Watches
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.projections.vector_wide import LanceWideIndex
@@ -36,6 +37,7 @@ from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_client import ViewClient
+from memfold.serve.watched_log import KafkaWatchedLog
 from memfold.streams.writer import LogWriter
 
 GATHERED_MS = 500
@@ -54,6 +56,7 @@ class Caller:
     views: ViewClient
     reads: Reads
     past: Past
+    watches: Watches
     _closing: AsyncExitStack
 
     @classmethod
@@ -79,6 +82,9 @@ class Caller:
             full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
             opening.callback(full_log.close)
             reads = _reads(settings, parts, writer, opening)
+            watched_log = KafkaWatchedLog(parts.reader, history, full_log)
+            watches = Watches(settings.tenant, watched_log, parts.keys, reads)
+            opening.push_async_callback(watches.close)
             signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
             recalling = Recalling(
@@ -107,6 +113,7 @@ class Caller:
                 views,
                 reads,
                 Past(recalling, parts.index, parts.feed),
+                watches,
                 opening.pop_all(),
             )
 

@@ -27,6 +27,7 @@ from memfold.serve import (
     cli_seals,
     cli_stack,
     cli_understanding,
+    cli_watch,
 )
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ cli_stack.register(app)
 cli_memory.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
+cli_watch.register(app)
 cli_restore.register(app)
 app.add_typer(cli_import.app, name="import", help="Take in memories that began elsewhere.")
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
