@@ -26,6 +26,10 @@ class BrokerUnreachable(MemfoldError, ConnectionError):
     """Kafka does not answer; nothing was written. Do: `memfold up`, or correct `bootstrap_servers`."""
 
 
+class NotAuthorized(MemfoldError, PermissionError):
+    """Kafka knows who asks and refuses, or does not know. Do: correct the credentials, or grant what `memfold infra acls` lists."""
+
+
 class ViewUnreachable(MemfoldError, ConnectionError):
     """No worker answers for a projection. Do: `memfold status`; start the worker that is missing (`memfold worker ROLE`)."""
 

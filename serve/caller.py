@@ -67,7 +67,7 @@ class Caller:
                 bootstrap_servers = stack.bootstrap_servers
             parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
             opening.push_async_callback(parts.close)
-            views = ViewClient(settings.folder, settings.view_token())
+            views = ViewClient(settings.folder, settings.shown_to_views())
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)

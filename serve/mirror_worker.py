@@ -84,7 +84,7 @@ class MirrorWorker:
     async def _serve_view(self, quarantine: Quarantine) -> None:
         settings = self._parts.settings
         view = View({self.roles[0]: self._progress}, standings=self._standings, quarantined=quarantine.counts)
-        application = view_application(view, settings.view_token())
+        application = view_application(view, settings.shown_to_views())
         add_nearest(application, self._nearest)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()

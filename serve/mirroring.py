@@ -121,14 +121,14 @@ def _status(settings: Settings, mirrors: Mirrors, declared: Declared) -> MirrorS
 
 
 async def _positions(settings: Settings, declared: Declared) -> dict[int, int]:
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with ViewClient(settings.folder, settings.shown_to_views()) as views:
         found = await views.status()
     mine = [one for one in found if declared.role in one["roles"] and "positions" in one]
     return {int(p): offset for one in mine for p, offset in one["positions"][declared.role].items()}
 
 
 async def _standings(settings: Settings, declared: Declared) -> dict[int, Standing]:
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with ViewClient(settings.folder, settings.shown_to_views()) as views:
         found = await views.standings()
     return {partition: one for (role, partition), one in found.items() if role == declared.role}
 

@@ -89,7 +89,7 @@ def _line(found: Status, rate: float) -> Text:
 async def _observed(settings: Settings) -> AsyncIterator[tuple[Parts, ViewClient]]:
     bootstrap_servers = await asyncio.to_thread(running_stack, settings) or settings.bootstrap_servers
     parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
-    views = ViewClient(settings.folder, settings.view_token())
+    views = ViewClient(settings.folder, settings.shown_to_views())
     try:
         yield parts, views
     finally:

@@ -225,7 +225,7 @@ class Worker:
             self._breakers,
             graph,
         )
-        runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
+        runner = web.AppRunner(view_application(view, self._parts.settings.shown_to_views()), access_log=None)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)

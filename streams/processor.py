@@ -56,6 +56,7 @@ class Processor:
             options["consumer_group_instance_id"] = f"{member}-{self.role}"
         app = PositionedApp.following(
             self._starts_of,
+            connection.client_rack,
             id=f"memfold-{self.role}",
             broker=connection.faust_brokers(),
             broker_credentials=connection.faust_credentials(),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from memfold.infra.acls import READER_GROUP
 from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
@@ -45,7 +46,7 @@ class LogReader:
 
     def _connected(self) -> Consumer:
         settings = self._connection.librdkafka(
-            group_id="memfold-reader",
+            group_id=READER_GROUP,
             enable_auto_commit=False,
             enable_partition_eof=False,
             auto_offset_reset="error",

@@ -46,7 +46,7 @@ async def test_a_graph_is_mirrored(stack: Settings, memory: AsyncMemory, fuseki:
     await memory.add("I met Sarah from Google", user_id="greta")
     await asyncio.to_thread(mirroring.add, stack, "rdf", "sparql", config, "kafka", lambda built: None)
     assert ("Sarah", "Google") in asked(fuseki)
-    views = ViewClient(stack.folder, stack.view_token())
+    views = ViewClient(stack.folder, stack.shown_to_views())
     process = keep(stack, "rdf")
     try:
         await memory.add("I met Tom from Siemens", user_id="greta")

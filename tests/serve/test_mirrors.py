@@ -68,7 +68,7 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
     await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", config, "kafka", lambda built: None)
     with pytest.raises(InvalidInput, match="of another store"):
         await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", {"path": "/x"}, "kafka", lambda b: None)
-    views = ViewClient(stack.folder, stack.view_token())
+    views = ViewClient(stack.folder, stack.shown_to_views())
     process = keep(stack, "q")
     try:
         await caught_up(stack, views, "mirror-q")
