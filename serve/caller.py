@@ -35,7 +35,7 @@ from memfold.serve.read_log import KafkaReadLog
 from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import ViewClient, views_of
 from memfold.streams.writer import LogWriter
 
 GATHERED_MS = 500
@@ -65,9 +65,9 @@ class Caller:
                 stack = await asyncio.to_thread(EmbeddedStack.start, settings)
                 opening.callback(stack.stop)
                 bootstrap_servers = stack.bootstrap_servers
-            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers, ["caller"])
             opening.push_async_callback(parts.close)
-            views = ViewClient(settings.folder, settings.shown_to_views())
+            views = views_of(settings)
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)

@@ -18,12 +18,13 @@ from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.serve.audit_settings import AuditSettings
 from memfold.serve.metrics_settings import MetricsSettings
+from memfold.serve.view_settings import ViewSettings
 from memfold.streams.connection import Connection
 from memfold.streams.credentials import Credentials
 from memfold.streams.topics import TopicPlan
 
 
-class _Place(BaseSettings):
+class _Place(BaseSettings, frozen=True):
     """Where a deployment is; a class of its own so that these settings stand first wherever settings are listed."""
 
     home: Path = Field(
@@ -37,35 +38,23 @@ class _Place(BaseSettings):
     )
 
 
-class Settings(Credentials, _Place):
+class Settings(Credentials, _Place, frozen=True):
     """Every setting there is; `memfold config` prints them with their sources."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="MEMFOLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+    model_config = SettingsConfigDict(env_prefix="MEMFOLD_", env_nested_delimiter="__", extra="forbid")
 
     partitions: int = Field(
         default=4, ge=1, description="Of memfold.commands and memfold.events, when they are made."
     )
     replication: int = Field(
-        default=1, ge=1, description="Brokers that keep each record, when the topics are made. 3 in a cluster."
+        default=1,
+        ge=1,
+        description="Brokers that keep each record, when the topics are made. 3 in a cluster.",
     )
     min_insync: int = Field(
         default=1,
         ge=1,
         description="Of them, how many must have a record before it counts as written (min.insync.replicas). 2 of 3.",
-    )
-    view_host: str = Field(
-        default="127.0.0.1",
-        description="Address on which a worker answers callers. Callers on other machines: 0.0.0.0, in a network of its own: "
-        "the token and the answers are not encrypted.",
-    )
-    view_advertised: str | None = Field(
-        default=None,
-        description="The name by which callers reach this worker. Unset: view_host, or this machine's name if that is 0.0.0.0.",
-    )
-    view_token: SecretStr | None = Field(
-        default=None, min_length=32, description="What callers show a worker's view. Unset: home/run/view.token."
     )
     key: SecretStr | None = Field(
         default=None, description="Key-encrypting key, 32 bytes in base64. Unset: home/key."
@@ -91,6 +80,7 @@ class Settings(Credentials, _Place):
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    view: ViewSettings = Field(default_factory=ViewSettings)
     weights: Weights = Field(
         default_factory=Weights, description="How much each part of a search's score counts."
     )
@@ -134,10 +124,10 @@ class Settings(Credentials, _Place):
             )
         return key
 
-    def shown_to_views(self) -> str:
+    def view_token(self) -> str:
         """What a caller shows to a worker's view."""
-        if self.view_token is not None:
-            return self.view_token.get_secret_value()
+        if self.view.token is not None:
+            return self.view.token.get_secret_value()
         return _private_file(self.folder / "run" / "view.token", secrets.token_urlsafe(32))
 
 

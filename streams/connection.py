@@ -18,6 +18,9 @@ def _passing(failure: BaseException) -> bool:
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
     )
     return isinstance(failure, KafkaException) and failure.args[0].code() in codes
 
@@ -39,7 +42,11 @@ class Connection(Credentials, frozen=True):
         name = self.sasl_username or self.sasl_oauthbearer_client_id
         if self.security_protocol.startswith("SASL") and name:
             return f"User:{name}"
-        return f"the certificate {self.ssl_certificate_location}" if self.ssl_certificate_location else "User:ANONYMOUS"
+        return (
+            f"the certificate {self.ssl_certificate_location}"
+            if self.ssl_certificate_location
+            else "User:ANONYMOUS"
+        )
 
     def librdkafka(self, **settings: Any) -> dict[str, Any]:
         """Settings for confluent-kafka clients; `settings` use librdkafka's names with _ for the dot."""

@@ -11,7 +11,7 @@ import time
 
 import aiohttp
 import msgspec
-from aiokafka.abc import AbstractTokenProvider
+from aiokafka.abc import AbstractTokenProvider  # type: ignore[import-untyped]
 
 from memfold.memory.errors import NotAuthorized
 
@@ -37,7 +37,9 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
         extensions: dict[str, str],
         ca: str | None,
     ) -> None:
-        self._url, self._auth = url, aiohttp.BasicAuth(client_id, client_secret)
+        self._url, self._client = url, client_id
+        shown = aiohttp.encode_basic_auth(client_id, client_secret, encoding="utf-8")
+        self._headers = {"Authorization": shown}
         self._form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
         self._extensions, self._ca = extensions, ca
         self._token, self._until = "", 0.0
@@ -61,18 +63,20 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
         context: ssl.SSLContext | bool = ssl.create_default_context(cafile=self._ca) if self._ca else True
         try:
             async with (
-                aiohttp.ClientSession(timeout=_PATIENCE, auth=self._auth) as session,
+                aiohttp.ClientSession(timeout=_PATIENCE, headers=self._headers) as session,
                 session.post(self._url, data=self._form, ssl=context) as answer,
             ):
                 body = await answer.read()
                 if answer.status != 200:
-                    raise NotAuthorized(self._refused(f"{answer.status} {body[:200].decode(errors='replace')}"))
+                    raise NotAuthorized(
+                        self._refused(f"{answer.status} {body[:200].decode(errors='replace')}")
+                    )
                 return msgspec.json.decode(body, type=_Answer)
         except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as failure:
             raise NotAuthorized(self._refused(str(failure) or type(failure).__name__)) from failure
 
     def _refused(self, how: str) -> str:
         return (
-            f"no access token for {self._auth.login} from {self._url}: {how}. Correct "
+            f"no access token for {self._client} from {self._url}: {how}. Correct "
             "sasl_oauthbearer_client_id, its secret and the URL, or see why the endpoint does not answer"
         )

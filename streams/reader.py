@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from memfold.infra.acls import READER_GROUP
-from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated
+from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, MemfoldError
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
+from memfold.streams.refusals import failure_of
 
 BATCH = 5_000
 _STALLED = 30.0
@@ -115,11 +116,8 @@ class LogReader:
             topic, partition, offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value())
         )
 
-    def _unreachable(self, failure: KafkaException) -> BrokerUnreachable:
-        return BrokerUnreachable(
-            f"no Kafka answers at {self._connection.bootstrap_servers} ({failure.args[0].str()}); "
-            "start one with `memfold up`, or correct bootstrap_servers"
-        )
+    def _unreachable(self, failure: KafkaException) -> MemfoldError:
+        return failure_of(self._connection, failure.args[0])
 
 
 @once_settled

@@ -6,32 +6,18 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from memfold.infra.acls import Acl, acls_of
 from memfold.memory.errors import NotAuthorized
-from memfold.streams.connection import Connection
+from memfold.streams.connection import Connection, once_settled
+from memfold.streams.refusals import is_refusal
 
 TIMEOUT = 8.0
-_REFUSED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-}
-_UNKNOWN = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 
 
-def is_refusal(error: KafkaError) -> bool:
-    """Whether the broker knows who asks, and says no."""
-    return error.code() in _REFUSED
-
-
-def is_stranger(error: KafkaError) -> bool:
-    """Whether the broker did not believe who asks."""
-    return error.code() in _UNKNOWN
-
-
+@once_settled
 def require_rights(admin: AdminClient, connection: Connection, roles: Sequence[str]) -> None:
     """Raises NotAuthorized naming each right that the roles need and this client has not, KafkaException where none answers."""
     missing = [
@@ -43,7 +29,7 @@ def require_rights(admin: AdminClient, connection: Connection, roles: Sequence[s
     if missing:
         raise NotAuthorized(
             f"Kafka at {connection.bootstrap_servers} does not let {connection.who} work as {', '.join(roles)}: it lacks "
-            f"{'; '.join(missing)}. Grant what `memfold infra acls {' '.join(roles)} --principal {connection.who!r}` prints"
+            f"{'; '.join(missing)}. Grant what `memfold infra acls {' '.join(roles)} --principal {connection.who}` prints"
         )
 
 

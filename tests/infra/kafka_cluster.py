@@ -42,12 +42,13 @@ class Node:
 
 @dataclass(slots=True)
 class Cluster:
-    """Nodes and how they are started. `clients`: settings of a confluent client that may do everything."""
+    """Nodes and how they are started. `clients`: settings of a confluent client that may do everything. `doors`: more listeners of each node."""
 
     nodes: Sequence[Node]
     runtime: KafkaRuntime
     settings: Mapping[str, str | int]
     clients: Mapping[str, str] = field(default_factory=dict)
+    doors: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bootstrap(self) -> str:
@@ -103,7 +104,9 @@ class Cluster:
         """Until every replica of every partition is in sync again."""
         admin, deadline = self.admin(), time.monotonic() + _UP
         while True:
-            partitions = [p for t in admin.list_topics(timeout=5).topics.values() for p in t.partitions.values()]
+            partitions = [
+                p for t in admin.list_topics(timeout=5).topics.values() for p in t.partitions.values()
+            ]
             if all(len(p.isrs) == len(p.replicas) for p in partitions):
                 return
             assert time.monotonic() < deadline, "replicas did not come back in sync"
@@ -115,6 +118,7 @@ class Cluster:
     def _properties(self, node: Node) -> str:
         voters = ",".join(f"{n.number}@{LOOPBACK}:{n.controller}" for n in self.nodes)
         replicas = len(self.nodes)
+        doors = {"CLIENT": node.client, "CONTROLLER": node.controller, **self.doors}
         settings: dict[str, str | int] = {
             "process.roles": "broker,controller",
             "node.id": node.number,
@@ -123,7 +127,7 @@ class Cluster:
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
-            "listeners": f"CLIENT://{LOOPBACK}:{node.client},CONTROLLER://{LOOPBACK}:{node.controller}",
+            "listeners": ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in doors.items()),
             "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": "data",
             "auto.create.topics.enable": "false",
@@ -158,11 +162,12 @@ def running_cluster(
     settings: Mapping[str, str | int] | None = None,
     clients: Mapping[str, str] | None = None,
     format_options: Sequence[str] = (),
+    doors: Mapping[str, int] | None = None,
 ) -> Iterator[Cluster]:
     """A cluster of `nodes`, up when the block begins and gone when it ends."""
     ports = free_ports(2 * nodes)
     made = [Node(n + 1, folder / f"node-{n + 1}", ports[2 * n], ports[2 * n + 1]) for n in range(nodes)]
-    cluster = Cluster(made, kafka_runtime(), settings or {}, clients or {})
+    cluster = Cluster(made, kafka_runtime(), settings or {}, clients or {}, doors or {})
     cluster.format(format_options)
     try:
         cluster.start()
