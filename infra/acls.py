@@ -61,7 +61,8 @@ ROLES: dict[str, tuple[Acl, ...]] = {
     "decide": (*EVERYONE, *_follows("decide", COMMANDS), *_reads(EVENTS), *_writes(EVENTS, QUARANTINE)),
     "vector": (*EVERYONE, *_follows("vector", EVENTS), *_PROJECTION),
     "graph": (*EVERYONE, *_follows("graph", EVENTS), *_PROJECTION),
-    "archive": (*EVERYONE, *_follows("archive", *KEPT)),
+    # Every worker opens a writer, and Kafka gives a number to those only who may write somewhere.
+    "archive": (*EVERYONE, *_follows("archive", *KEPT), *_PROJECTION),
     "seal": (*EVERYONE, *_reads(SEALS), *_writes(SEALS)),
     "mirror": (
         *EVERYONE,

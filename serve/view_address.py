@@ -43,7 +43,7 @@ def announce(home: Path, url: str, roles: tuple[str, ...]) -> Path:
     for path, address in _said(home):
         if address.gone:
             path.unlink(missing_ok=True)
-    path = folder / f"{machine}-{process.pid}.json"
+    path = folder / name_of(machine, process.pid, roles)
     temporary = path.with_suffix(".new")
     fields = {
         "url": url,
@@ -55,6 +55,11 @@ def announce(home: Path, url: str, roles: tuple[str, ...]) -> Path:
     temporary.write_text(json.dumps(fields))
     temporary.rename(path)
     return path
+
+
+def name_of(machine: str, pid: int, roles: tuple[str, ...]) -> str:
+    """Of the file."""
+    return f"{machine}-{pid}-{'-'.join(roles)}.json"
 
 
 def addresses(home: Path) -> list[ViewAddress]:

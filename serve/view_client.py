@@ -19,7 +19,7 @@ from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
 from memfold.serve.settings import Settings
-from memfold.serve.view_address import ViewAddress, addresses
+from memfold.serve.view_address import ViewAddress, addresses, name_of
 from memfold.serve.view_server import LONGEST_WAIT, OFFSET, ExportAsked, RelationsAsked, WalkAsked
 from memfold.streams.outcomes import Outcome
 
@@ -45,7 +45,7 @@ def _reaching(address: ViewAddress) -> Iterator[None]:
     except aiohttp.ClientConnectionError as away:
         raise ViewUnreachable(
             f"the worker {address.pid} of {address.machine} does not answer at {address.url} ({away}); if it will not come back, remove "
-            f"{address.machine}-{address.pid}.json from run/views in the home"
+            f"{name_of(address.machine, address.pid, address.roles)} from run/views in the home"
         ) from away
 
 

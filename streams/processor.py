@@ -78,6 +78,8 @@ class Processor:
             autodiscover=False,
             **options,
         )
+        # Faust makes its own folder, and not the one that it is in.
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         app.on_partitions_revoked.connect(self._revoked)
         for topic in topics:
             app.agent(app.topic(topic, key_type=bytes, value_type=bytes), name=f"{self.role}-{topic}")(

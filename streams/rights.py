@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from memfold.infra.acls import Acl, acls_of
@@ -24,7 +24,7 @@ def require_rights(admin: AdminClient, connection: Connection, roles: Sequence[s
         f"{operation} on {acl.resource} {acl.name}"
         for acl, allowed in _allowed(admin, acls_of(roles))
         for operation in acl.operations
-        if operation.upper() not in allowed
+        if allowed is not None and operation.upper() not in allowed
     ]
     if missing:
         raise NotAuthorized(
@@ -33,8 +33,8 @@ def require_rights(admin: AdminClient, connection: Connection, roles: Sequence[s
         )
 
 
-def _allowed(admin: AdminClient, acls: Iterable[Acl]) -> Iterable[tuple[Acl, set[str]]]:
-    """Each ACL with the operations that its resource allows; a prefix has no resource to ask."""
+def _allowed(admin: AdminClient, acls: Iterable[Acl]) -> Iterable[tuple[Acl, set[str] | None]]:
+    """Each ACL with the operations that its resource allows, None for a topic that is not there; a prefix has no resource to ask."""
     acls = [acl for acl in acls if not acl.prefixed]
     topics = [acl.name for acl in acls if acl.resource == "topic"]
     groups = [acl.name for acl in acls if acl.resource == "group"]
@@ -52,11 +52,13 @@ def _allowed(admin: AdminClient, acls: Iterable[Acl]) -> Iterable[tuple[Acl, set
         yield acl, _operations(cluster if acl.resource == "cluster" else asked[acl.name])
 
 
-def _operations(described: Future[Any]) -> set[str]:
+def _operations(described: Future[Any]) -> set[str] | None:
     try:
         found = described.result().authorized_operations
     except KafkaException as failure:
         if is_refusal(failure.args[0]):
             return set()
+        if failure.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
         raise
     return {operation.name.replace("_", "") for operation in found or ()}

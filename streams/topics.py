@@ -56,9 +56,9 @@ def ensure_topics(connection: Connection, plan: TopicPlan, roles: Sequence[str] 
     try:
         existing = _known(admin, heard).topics
         counts = {name: len(topic.partitions) for name, topic in existing.items()}
-        _create(admin, plan, counts)
         if roles:
             require_rights(admin, connection, roles)
+        _create(admin, plan, counts)
         wrong = _wrong_settings(admin, plan) + _wrong_broker(admin)
     except KafkaException as failure:
         admin.poll(0)

@@ -42,20 +42,28 @@ class Node:
 
 @dataclass(slots=True)
 class Cluster:
-    """Nodes and how they are started. `clients`: settings of a confluent client that may do everything. `doors`: more listeners of each node."""
+    """Nodes and how they are started.
+
+    `clients`: settings of a confluent client that may do everything; `doors`: more listeners of each node.
+    """
 
     nodes: Sequence[Node]
     runtime: KafkaRuntime
     settings: Mapping[str, str | int]
     clients: Mapping[str, str] = field(default_factory=dict)
     doors: Mapping[str, int] = field(default_factory=dict)
+    _admin: AdminClient | None = None
 
     @property
     def bootstrap(self) -> str:
         return ",".join(node.address for node in self.nodes)
 
     def admin(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, **self.clients})
+        """One for the cluster's life: its futures die with it."""
+        if self._admin is None:
+            reconnect = {"reconnect.backoff.max.ms": 500, "log_level": 0}
+            self._admin = AdminClient({"bootstrap.servers": self.bootstrap, **reconnect, **self.clients})
+        return self._admin
 
     def format(self, options: Sequence[str] = ()) -> None:
         for node in self.nodes:
