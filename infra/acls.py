@@ -108,3 +108,29 @@ def kafka_acls_line(acl: Acl, principal: str, bootstrap_servers: str, command_co
     words += ["--cluster"] if acl.resource == "cluster" else [f"--{acl.resource}", acl.name]
     words += ["--resource-pattern-type", "prefixed"] if acl.prefixed else []
     return shlex.join(words)
+
+
+def strimzi_user(name: str, acls: Iterable[Acl], cluster: str) -> str:
+    """A KafkaUser of the Strimzi operator with these rights, as YAML."""
+    lines = [
+        "apiVersion: kafka.strimzi.io/v1",
+        "kind: KafkaUser",
+        "metadata:",
+        f"  name: {name}",
+        "  labels:",
+        f"    strimzi.io/cluster: {cluster}",
+        "spec:",
+        "  authentication:",
+        "    type: scram-sha-512",
+        "  authorization:",
+        "    type: simple",
+        "    acls:",
+    ]
+    for acl in acls:
+        pattern = "prefix" if acl.prefixed else "literal"
+        named = "" if acl.resource == "cluster" else f", name: {acl.name}, patternType: {pattern}"
+        lines += [
+            f"      - resource: {{type: {acl.resource}{named}}}",
+            f"        operations: [{', '.join(acl.operations)}]",
+        ]
+    return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from memfold.infra.acls import ROLES, acls_of, kafka_acls_line
+from memfold.infra.acls import ROLES, acls_of, kafka_acls_line, strimzi_user
 from memfold.memory.errors import InvalidInput
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
 from memfold.serve.settings import settings_from
@@ -33,10 +33,14 @@ def acls(
             "--command-config", help="For kafka-acls.sh: a file with an administrator's credentials."
         ),
     ] = None,
+    strimzi: Annotated[
+        str | None,
+        typer.Option("--strimzi", help="Print KafkaUsers of this cluster of the Strimzi operator instead."),
+    ] = None,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
-    """The rights that each role needs on Kafka, as commands of kafka-acls.sh or as JSON. Nothing is granted."""
+    """The rights that each role needs on Kafka, as commands of kafka-acls.sh, KafkaUsers or JSON. Nothing is granted."""
     chosen = roles or list(ROLES)
     servers = bootstrap_servers or settings_from().bootstrap_servers or "localhost:9092"
     granted = (
@@ -44,6 +48,10 @@ def acls(
         if principal
         else [(f"User:memfold-{role}", acls_of([role])) for role in chosen]
     )
+    if strimzi:
+        users = [strimzi_user(who.removeprefix("User:"), needed, strimzi) for who, needed in granted]
+        print("---\n".join(users), end="")
+        return
     if as_json:
         print_json([{"principal": who} | asdict(acl) for who, needed in granted for acl in needed])
         return
