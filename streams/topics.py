@@ -139,9 +139,13 @@ def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
 def _wrong_broker(admin: AdminClient) -> list[str]:
     wrong: list[str] = []
     brokers = admin.list_topics(timeout=TIMEOUT).brokers
-    resources = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
+    # A broker tells its own settings only, so each is asked by itself.
+    asked = [
+        admin.describe_configs([ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=TIMEOUT)
+        for broker in brokers
+    ]
     old: list[str] = []
-    for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
+    for resource, future in (pair for each in asked for pair in each.items()):
         found = future.result()
         if _VERSION in found and too_old(found[_VERSION].value):
             old.append(f"broker {resource.name} ({_VERSION} {found[_VERSION].value})")
