@@ -114,6 +114,11 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
         try:
             future.result()
         except KafkaException as failure:
+            if failure.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise TopicMisconfigured(
+                    f"MEMFOLD_REPLICATION is {plan.replication}: {failure.args[0].str()} No topic was made; start as many brokers, "
+                    "or set it lower"
+                ) from failure
             # Two stacks that start at once both try; the guard checks what the other made.
             if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise

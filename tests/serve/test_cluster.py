@@ -18,6 +18,9 @@ from tests.infra.kafka_cluster import Cluster, running_cluster
 from tests.serve.checks import everything_holds
 from tests.serve.stacks import running_in
 
+pytestmark = pytest.mark.cluster
+"""tests/streams/test_cluster.py has the short form, without workers."""
+
 
 @dataclass(frozen=True)
 class Three:
@@ -111,7 +114,6 @@ async def test_one_broker_is_killed_under_load_then_two_are_down(three: Three) -
     await everything_holds(three.settings, acknowledged)
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize("seed", range(3))
 async def test_any_broker_again_and_again(three: Three, seed: int) -> None:
     """Six kills at moments that the seed chooses, each broker back in sync before the next one goes."""
@@ -127,7 +129,6 @@ async def test_any_broker_again_and_again(three: Three, seed: int) -> None:
     await everything_holds(three.settings, acknowledged)
 
 
-@pytest.mark.cluster
 async def test_the_leader_twice_in_a_row(three: Three) -> None:
     def leader_killed() -> None:
         three.back()
@@ -138,7 +139,6 @@ async def test_the_leader_twice_in_a_row(three: Three) -> None:
     await everything_holds(three.settings, acknowledged)
 
 
-@pytest.mark.cluster
 async def test_two_down_three_times(three: Three) -> None:
     for _ in range(3):
         await two_of_three_are_down(three, f"user-{uuid.uuid4().hex[:8]}")

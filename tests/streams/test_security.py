@@ -173,8 +173,8 @@ async def passes(connection: Connection, state: Path) -> None:
 @pytest.mark.parametrize(
     ("protocol", "mechanism"),
     [
-        ("SASL_PLAINTEXT", "PLAIN"),
-        ("SASL_PLAINTEXT", "SCRAM-SHA-256"),
+        pytest.param("SASL_PLAINTEXT", "PLAIN", marks=pytest.mark.long),
+        pytest.param("SASL_PLAINTEXT", "SCRAM-SHA-256", marks=pytest.mark.long),
         ("SASL_SSL", "SCRAM-SHA-512"),
     ],
 )
