@@ -24,7 +24,7 @@ from memfold.streams.credentials import Credentials
 from memfold.streams.topics import TopicPlan
 
 
-class _Place(BaseSettings, frozen=True):
+class _Place(BaseSettings):
     """Where a deployment is; a class of its own so that these settings stand first wherever settings are listed."""
 
     home: Path = Field(
@@ -38,10 +38,12 @@ class _Place(BaseSettings, frozen=True):
     )
 
 
-class Settings(Credentials, _Place, frozen=True):
+class Settings(Credentials, _Place):
     """Every setting there is; `memfold config` prints them with their sources."""
 
-    model_config = SettingsConfigDict(env_prefix="MEMFOLD_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="MEMFOLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
 
     partitions: int = Field(
         default=4, ge=1, description="Of memfold.commands and memfold.events, when they are made."

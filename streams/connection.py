@@ -31,7 +31,7 @@ once_settled = retry(
 """Repeats a question to the broker while a topic was only just made, or its broker only just started."""
 
 
-class Connection(Credentials, frozen=True):
+class Connection(Credentials):
     """Addresses and credentials of a cluster; every client that memfold makes is made of one."""
 
     bootstrap_servers: str

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
-class Credentials(BaseModel, frozen=True):
+class Credentials(BaseModel):
     """Security and rack of every Kafka client of a process."""
+
+    model_config = ConfigDict(frozen=True)
 
     security_protocol: Protocol = Field(
         default="PLAINTEXT", description="How clients reach Kafka: SSL means TLS, SASL a name and a proof."

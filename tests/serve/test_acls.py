@@ -85,14 +85,15 @@ def bindings(role: str, acls: list[Acl]) -> list[AclBinding]:
 
 
 def filter_of(binding: AclBinding) -> AclBindingFilter:
+    parts: Any = binding
     return AclBindingFilter(
-        binding.restype,
-        binding.name,
-        binding.resource_pattern_type,
-        binding.principal,
-        binding.host,
-        binding.operation,
-        binding.permission_type,
+        parts.restype,
+        parts.name,
+        parts.resource_pattern_type,
+        parts.principal,
+        parts.host,
+        parts.operation,
+        parts.permission_type,
     )
 
 

@@ -7,6 +7,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,12 @@ class Three:
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
     folder = tmp_path_factory.mktemp("three")
     with running_cluster(folder / "kafka", 3, {"default.replication.factor": 3}) as cluster:
-        given = {"bootstrap_servers": cluster.bootstrap, "partitions": 2, "replication": 3, "min_insync": 2}
+        given: dict[str, Any] = {
+            "bootstrap_servers": cluster.bootstrap,
+            "partitions": 2,
+            "replication": 3,
+            "min_insync": 2,
+        }
         with running_in(folder / "home", **given) as settings:
             yield Three(cluster, settings)
 

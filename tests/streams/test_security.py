@@ -45,9 +45,8 @@ class Secured:
 
     def connection(self, protocol: str, **settings: Any) -> Connection:
         tls = {"ssl_ca_location": str(self.authority.ca)} if protocol.endswith("SSL") else {}
-        return Connection(
-            bootstrap_servers=self.doors[protocol], security_protocol=protocol, **(tls | settings)
-        )
+        given: dict[str, Any] = {"security_protocol": protocol} | tls | settings
+        return Connection(bootstrap_servers=self.doors[protocol], **given)
 
 
 @pytest.fixture(scope="module")
