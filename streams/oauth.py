@@ -45,7 +45,7 @@ class TokenEndpoint(AbstractTokenProvider):  # type: ignore[misc]
         self._token, self._until = "", 0.0
         self._asking: asyncio.Lock | None = None
 
-    async def token(self) -> str:
+    async def token(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride] - theirs has no types
         """Raises NotAuthorized with what the endpoint answered."""
         # Made here, not before: the consumer runs on an event loop of its own thread.
         self._asking = self._asking or asyncio.Lock()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -92,7 +93,7 @@ def _known(admin: AdminClient, heard: list[KafkaError]) -> ClusterMetadata:
 
 def admin_of(connection: Connection, hears: Callable[[KafkaError], None] | None = None) -> AdminClient:
     """`hears` is told, in `poll`, what goes wrong with its connections."""
-    settings = connection.librdkafka(socket_timeout_ms=10_000)
+    settings: Any = connection.librdkafka(socket_timeout_ms=10_000)
     return AdminClient(settings | ({"error_cb": hears} if hears else {}))
 
 
