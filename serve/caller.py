@@ -36,7 +36,8 @@ from memfold.serve.read_log import KafkaReadLog
 from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_address import addresses
+from memfold.serve.view_client import ViewClient, views_of
 from memfold.serve.watched_log import KafkaWatchedLog
 from memfold.streams.writer import LogWriter
 
@@ -61,16 +62,19 @@ class Caller:
 
     @classmethod
     async def open(cls, settings: Settings) -> Caller:
-        """Connect to the stack in the home; where none runs, start one for as long as the caller is open."""
+        """Connect to the stack in the home, or to workers that share it; where none runs, start one for as long as the caller is open."""
         async with AsyncExitStack() as opening:
             bootstrap_servers = await asyncio.to_thread(running_stack, settings)
+            if settings.bootstrap_servers and addresses(settings.folder):
+                # Workers that nobody's `memfold up` keeps: started one by one, or on other machines.
+                bootstrap_servers = bootstrap_servers or settings.bootstrap_servers
             if bootstrap_servers is None:
                 stack = await asyncio.to_thread(EmbeddedStack.start, settings)
                 opening.callback(stack.stop)
                 bootstrap_servers = stack.bootstrap_servers
-            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers, ["caller"])
             opening.push_async_callback(parts.close)
-            views = ViewClient(settings.folder, settings.view_token())
+            views = views_of(settings)
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)

@@ -15,6 +15,7 @@ from memfold.serve import (
     cli_eval,
     cli_graph,
     cli_import,
+    cli_infra,
     cli_memory,
     cli_projection,
     cli_proofs,
@@ -49,6 +50,7 @@ app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
+app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
 cli_rollback.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)

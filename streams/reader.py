@@ -12,9 +12,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated
+from memfold.infra.acls import READER_GROUP
+from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, MemfoldError
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
+from memfold.streams.refusals import failure_of
 
 BATCH = 5_000
 _STALLED = 30.0
@@ -49,7 +51,7 @@ class LogReader:
         """A consumer of no group, whose owner assigns and closes it; `settings` use librdkafka's names with _ for the dot."""
         return Consumer(
             self._connection.librdkafka(
-                group_id="memfold-reader",
+                group_id=READER_GROUP,
                 enable_auto_commit=False,
                 enable_partition_eof=False,
                 auto_offset_reset="error",
@@ -117,12 +119,9 @@ class LogReader:
             topic, partition, offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value())
         )
 
-    def unreachable(self, failure: KafkaException) -> BrokerUnreachable:
-        """The error that says which broker does not answer, and why."""
-        return BrokerUnreachable(
-            f"no Kafka answers at {self._connection.bootstrap_servers} ({failure.args[0].str()}); "
-            "start one with `memfold up`, or correct bootstrap_servers"
-        )
+    def unreachable(self, failure: KafkaException) -> MemfoldError:
+        """The error that says which broker does not answer or refuses, and why."""
+        return failure_of(self._connection, failure.args[0])
 
 
 @once_settled

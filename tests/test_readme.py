@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": 3, "docs/understanding.md": 1, "docs/providers.md": 1, "docs/importing.md": 1, "docs/streaming.md": 1}
+PAGES = {
+    "README.md": 3,
+    "docs/understanding.md": 1,
+    "docs/providers.md": 1,
+    "docs/importing.md": 1,
+    "docs/streaming.md": 1,
+}
 """How many blocks of Python each page has; all other pages have none."""
 
 
