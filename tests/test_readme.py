@@ -14,8 +14,8 @@ PAGES = {
     "README.md": 3,
     "docs/understanding.md": 1,
     "docs/providers.md": 1,
-    "docs/importing.md": 1,
     "docs/streaming.md": 1,
+    "docs/importing.md": 1,
 }
 """How many blocks of Python each page has; all other pages have none."""
 
