@@ -88,12 +88,18 @@ def _ports(folder: Path) -> Ports:
 
 
 def _format(home: Path, ports: Ports, runtime: KafkaRuntime) -> None:
-    """Format into `data.new` and rename it: storage that exists is storage that was formatted to the end."""
-    folder = home / "kafka"
-    shutil.rmtree(folder / "data.new", ignore_errors=True)
-    settings = folder / "format.properties"
-    write_private(settings, server_properties(ports, "data.new").encode())
-    program = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", settings.name)
+    """Format beside it and rename: storage that exists is storage that was formatted to the end.
+
+    Under a name of its own: whoever started before may have been killed, and his tool still be at work.
+    """
+    folder, cluster = home / "kafka", _cluster_id()
+    for left in folder.glob("data.*.new"):
+        shutil.rmtree(left, ignore_errors=True)
+    for left in folder.glob("format.*.properties"):
+        left.unlink()
+    new, settings = folder / f"data.{cluster}.new", folder / f"format.{cluster}.properties"
+    write_private(settings, server_properties(ports, new.name).encode())
+    program = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", settings.name)
     argv = runtime.command(home / "logs", program)
     done = subprocess.run(
         argv, cwd=folder, env=java_environment(), capture_output=True, text=True, umask=0o077
@@ -103,7 +109,7 @@ def _format(home: Path, ports: Ports, runtime: KafkaRuntime) -> None:
             f"Kafka could not format {folder}: {(done.stderr or done.stdout).strip()[-2000:]}"
         )
     settings.unlink()
-    (folder / "data.new").rename(folder / "data")
+    new.rename(folder / "data")
 
 
 def _cluster_id() -> str:
