@@ -40,6 +40,10 @@ class Watch:
             raise StopIteration
         return change
 
+    def stop(self) -> None:
+        """The loop over it ends within a moment. Waits for nothing, so that a signal's handler may call it; close it after that."""
+        self._watch.closed = True
+
     def close(self) -> None:
         """Whoever waits for a change is told that there is none any more."""
         self._wait(self._watch.close())

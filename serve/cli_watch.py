@@ -7,9 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from memfold.memory.waited_watch import Watch
 from memfold.serve.cli_memory import Filters, checked_object
 from memfold.serve.cli_options import Agent, Bootstrap, Home, Run, User, console
 from memfold.synchronous import Memory
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +33,6 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
 ) -> None:
     """Print every change of a user, agent or run as it is decided, until interrupted; then the position to go on from."""
-    # Also `kill` and a container's stop let it say where it was.
-    signal.signal(signal.SIGTERM, _interrupted)
     with (
         Memory(home=home, bootstrap_servers=bootstrap_servers) as memory,
         memory.watch(
@@ -42,18 +43,28 @@ def watch(
             since=since,
         ) as changes,
     ):
-        try:
-            for change in changes:
-                if as_json:
-                    typer.echo(json.dumps(change, ensure_ascii=False))
-                else:
-                    console.print(_line(change), markup=False, highlight=False, soft_wrap=True)
-        except KeyboardInterrupt:
-            typer.echo(f"to go on: --since {changes.position}", err=True)
+        _stop_when_told(changes)
+        for change in changes:
+            if as_json:
+                typer.echo(json.dumps(change, ensure_ascii=False))
+            else:
+                console.print(_line(change), markup=False, highlight=False, soft_wrap=True)
+        typer.echo(f"to go on: --since {changes.position}", err=True)
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop_when_told(changes: Watch) -> None:
+    """By Ctrl-C, `kill` or a container's stop: what is printed is whole, and it says where it was. A second one interrupts.
+
+    KeyboardInterrupt would come in between any two steps, also where another thread's lock is let go, and then nothing ever ends.
+    """
+
+    def told(number: int, frame: FrameType | None) -> None:
+        for each in _STOPPING:
+            signal.signal(each, signal.default_int_handler)
+        changes.stop()
+
+    for each in _STOPPING:
+        signal.signal(each, told)
 
 
 def _line(change: dict[str, Any]) -> str:
