@@ -24,17 +24,22 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-@pytest.mark.timeout(300)
-def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None:
-    """Every block, one after the other in one home; the first starts the embedded stack by itself."""
-    assert {page: len(blocks(ROOT / page)) for page in PAGES} == PAGES
-    environment = {"MEMFOLD_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+def printed(home: Path, page: str) -> list[str]:
+    """What each block of a page prints, one after the other in one home."""
+    environment = {"MEMFOLD_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
     said = []
-    for block in (block for page in PAGES for block in blocks(ROOT / page)):
+    for block in blocks(ROOT / page):
         command = [sys.executable, "-W", "error::ResourceWarning", "-c", block]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
+    return said
+
+
+@pytest.mark.timeout(300)
+def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None:
+    """Every block, one after the other in one home; the first starts the embedded stack by itself."""
+    said = printed(tmp_path / "home", "README.md")
     assert said[0] == "I met Sarah from Google\n"
     assert said[1].splitlines() == [
         "UPDATE I like coffee",
@@ -42,12 +47,10 @@ def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None
         "2 UPDATE I like coffee -> Actually, I prefer tea now",
     ]
     assert "'offset': " in said[2]
-    assert said[3].splitlines() == ["NONE", "['I work at Google', 'I left Google']"]
-    assert said[5].splitlines() == [
-        "ADD I met Sarah from Google ['MET', 'WORKS_AT']",
-        "I like tea",
-        "I like tea",
-    ]
+
+
+def test_each_page_has_its_blocks() -> None:
+    assert {page: len(blocks(ROOT / page)) for page in PAGES} == PAGES
 
 
 def test_no_page_has_code_that_is_not_run() -> None:
