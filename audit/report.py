@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,11 @@ class Table:
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+def table_of(name: str, caption: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Table:
+    """The table of an answer's rows."""
+    return Table(name, caption, columns, [[row[column] for column in columns] for row in rows])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from memfold.audit.bounds import Bounds
 from memfold.audit.day_chart import day_chart
 from memfold.audit.full_log import FullLog
-from memfold.audit.report import Report, Table, window_of
+from memfold.audit.report import Report, table_of, window_of
 
 # A call leaves a row for each subject that it touched; `count` in each is the call's, so it is taken once.
-# What is nobody's stands on the log of the tenant itself.
 _CALLS = """
 (SELECT read_id, any_value(actor) AS actor, any_value(purpose) AS purpose, any_value(verb) AS verb, any_value(decision) AS decision,
-  any_value(error) AS error, any_value("count") AS results, count(DISTINCT subject) FILTER (NOT nobodys) AS persons, min(time) AS time
-FROM (SELECT *, subject IN (SELECT subject FROM subjects WHERE kind = 'tenant') AS nobodys FROM reads) GROUP BY read_id)
+  any_value(error) AS error, any_value("count") AS results, min(time) AS time
+FROM reads GROUP BY read_id)
 """
 _TOLD = """
 count(*) AS reads, sum(results)::BIGINT AS results, count(*) FILTER (decision = 'denied') AS denied,
@@ -23,6 +19,7 @@ count(*) AS reads, sum(results)::BIGINT AS results, count(*) FILTER (decision = 
 """
 _READERS = f"SELECT actor, purpose, {_TOLD} FROM {_CALLS} GROUP BY ALL ORDER BY reads DESC, actor, purpose"
 _VERBS = f"SELECT verb, {_TOLD} FROM {_CALLS} GROUP BY ALL ORDER BY reads DESC, verb"
+# What is nobody's stands on the log of the tenant itself.
 _WHOSE = """
 SELECT s.kind, coalesce(s.id, 'erased') AS id, actor, purpose, count(DISTINCT read_id) AS reads,
   count(DISTINCT given) FILTER (given <> '*') AS memories, coalesce(bool_or(given = '*'), false) AS all_of_them, max(time) AS last
@@ -54,11 +51,11 @@ def access_report(log: FullLog, bounds: Bounds) -> Report:
         ("whose memories were read", len({(row["kind"], row["id"]) for row in whose})),
     ]
     return Report("access", "Who read memories", about, [
-        _table("readers", "Who read, and what for", ["actor", "purpose", *_COUNTS], readers),
-        _table("whose", "Whose memories were read, and by whom",
+        table_of("readers", "Who read, and what for", ["actor", "purpose", *_COUNTS], readers),
+        table_of("whose", "Whose memories were read, and by whom",
                ["kind", "id", "actor", "purpose", "reads", "memories", "all_of_them", "last"], whose),
-        _table("verbs", "By what", ["verb", *_COUNTS], verbs),
-        _table("refused", _caption(len(shown), len(refused)),
+        table_of("verbs", "By what", ["verb", *_COUNTS], verbs),
+        table_of("refused", _caption(len(shown), len(refused)),
                ["time", "actor", "purpose", "verb", "decision", "error"], shown),
     ], notes=[
         "Counted from memfold.access: one read for each call, however many persons' memories it gave. "
@@ -71,7 +68,3 @@ def access_report(log: FullLog, bounds: Bounds) -> Report:
 
 def _caption(shown: int, found: int) -> str:
     return "Denied and failed" if shown == found else f"Denied and failed: the newest {shown} of {found}"
-
-
-def _table(name: str, caption: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    return Table(name, caption, columns, [[row[column] for column in columns] for row in rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memfold.audit.bounds import Bounds
 from memfold.audit.full_log import FullLog
-from memfold.audit.report import Report, Table, window_of
+from memfold.audit.report import Report, table_of, window_of
 
 _MODELS = """
 SELECT provider, model, purpose, count(*) AS calls, count(*) FILTER (error <> '') AS failed, count(DISTINCT subject) AS subjects,
@@ -43,8 +43,8 @@ def models_report(log: FullLog, bounds: Bounds) -> Report:
     ]
     return Report(
         "models", "Models, and whose data they saw", about,
-        [Table("models", "Models", MODELS, [[row[name] for name in MODELS] for row in models]),
-         Table("whose", "Whose data each model saw", WHOSE, [[row[name] for name in WHOSE] for row in whose])],
+        [table_of("models", "Models", MODELS, models),
+         table_of("whose", "Whose data each model saw", WHOSE, whose)],
         notes=["The offline models run inside memfold and make no calls: what only they saw is not here, and did not leave the machine.",
                "Memories shown: how often a memory that was there already was shown to the model, beside what was said."],
     )  # fmt: skip

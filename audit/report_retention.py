@@ -11,7 +11,7 @@ from memfold.audit.bounds import Bounds
 from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Finding
 from memfold.audit.full_log import FullLog
-from memfold.audit.report import Report, Table, window_of
+from memfold.audit.report import Report, Table, table_of, window_of
 from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_verifier
 from memfold.audit.snapshot import Snapshot
@@ -58,24 +58,20 @@ def retention_report(log: FullLog, seals: Path, bounds: Bounds) -> Report:
             f"{verified.counts.archived} archived records, {verified.counts.seals} checkpoints",
         ),
     ]
+    asked = log.several([_PROCESSED, _WHOSE, _PUT_ASIDE], bounds)
+    processed, whose, put_aside = (answer.rows for answer in asked)
     failed = len(verified.findings)
     bad = [f"Failed verifications: {failed}. Run memfold audit verify, which says more."] if failed else []
     return Report("retention", "What is kept, and how far it is proven", about, [
-        _query(log, bounds, "processing", "Records of processing", _PROCESSED, ["type", "records", "first", "last"]),
-        _query(log, bounds, "whose", "Of whom", _WHOSE, ["kind", "id", "records", "memories", "first", "last"]),
+        table_of("processing", "Records of processing", ["type", "records", "first", "last"], processed),
+        table_of("whose", "Of whom", ["kind", "id", "records", "memories", "first", "last"], whose),
         Table("seals", "Sealed, and not yet sealed", ["tree", "records", "sealed", "unsealed", "oldest unsealed"], trees),
         Table("findings", "Failed verifications", ["kind", "tree", "offset", "what"], [_finding(one) for one in verified.findings]),
-        _query(log, bounds, "quarantine", "Put aside because it could not be trusted or read", _PUT_ASIDE, ["reason", "records", "last"]),
+        table_of("quarantine", "Put aside because it could not be trusted or read", ["reason", "records", "last"], put_aside),
     ], bad, [
         "Records stay as long as the topics and the archive keep them; a person who was erased is counted as erased, and cannot be opened.",
         "Seals, findings and what was put aside are of the whole deployment, whatever user or window was asked for.",
     ])  # fmt: skip
-
-
-def _query(log: FullLog, bounds: Bounds, name: str, caption: str, sql: str, columns: list[str]) -> Table:
-    return Table(
-        name, caption, columns, [[row[column] for column in columns] for row in log.sql(sql, bounds).rows]
-    )
 
 
 def _trees(records: Snapshots, topic: str, sealed: Mapping[TreeName, int]) -> list[list[Any]]:

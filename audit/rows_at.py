@@ -12,11 +12,9 @@ from memfold.audit.full_log import FullLog
 from memfold.audit.history import DuckDBHistory
 from memfold.memory.changed import Around, Cleared
 from memfold.memory.ports import MemoryRow
-from memfold.projections.vector_fold import fold, moment
-from memfold.projections.vector_rows import Row
-from memfold.schemas.records import Event, RelationChange, Scope
-
-_relations = msgspec.json.Decoder(list[RelationChange])
+from memfold.projections.vector_fold import fold
+from memfold.projections.vector_memory import memory_row
+from memfold.schemas.records import Event
 
 
 async def around(history: DuckDBHistory, event: Event, memory_ids: Sequence[str]) -> dict[str, Around]:
@@ -48,7 +46,7 @@ def cleared(log: FullLog, event: Event, subjects: Collection[str] | None) -> Cle
 
 def current(events: Sequence[Event]) -> dict[str, MemoryRow]:
     """The memories that are current after the events of one partition, by id."""
-    return {row.memory_id: _memory(row) for row in fold(events, []) if row.valid_to is None}
+    return {row.memory_id: memory_row(row) for row in fold(events, []) if row.valid_to is None}
 
 
 def _before(one: Event, event: Event) -> bool:
@@ -58,25 +56,3 @@ def _before(one: Event, event: Event) -> bool:
 def _only_clears(event: Event) -> Event:
     body = msgspec.structs.replace(event.body, operations=[], relations=[])
     return msgspec.structs.replace(event, body=body)
-
-
-def _memory(row: Row) -> MemoryRow:
-    return MemoryRow(
-        tenant=row.tenant,
-        subject=row.subject,
-        memory_id=row.memory_id,
-        version=row.version,
-        text=row.text,
-        scope=Scope(row.user_id, row.agent_id, row.run_id, row.actor_id),
-        created_at=moment(row.created_at),
-        updated_at=moment(row.updated_at),
-        valid_from=moment(row.valid_from),
-        role=row.role,
-        metadata=row.metadata,
-        relations=_relations.decode(row.relations),
-        kind=row.kind,
-        pending=row.pending,
-        when=row.when,
-        added_offset=row.added_offset,
-        ordinal=row.ordinal,
-    )

@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import mkdtemp
 
 import fastavro
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,7 +45,7 @@ SEARCHES = 200
 @contextmanager
 def _log(folder: Path, memories: int) -> Iterator[Settings]:
     """A home with its Kafka and archive, which hold that many memories with a relation each."""
-    home = folder / f"replay-{memories}"
+    home = Path(mkdtemp(prefix=f"replay-{memories}-", dir=folder))
     with Broker(home) as broker:
         settings = settings_from(home=home, bootstrap_servers=broker.bootstrap)
         ensure_topics(settings.connection(broker.bootstrap), settings.topic_plan())

@@ -14,6 +14,7 @@ from memfold.asynchronous import AsyncMemory
 from memfold.audit.waiting import Audit
 from memfold.memory.readers import reading
 from memfold.memory.waited_watch import Watch
+from memfold.memory.watch import AsyncWatch
 from memfold.serve.mem0_config import MemoryConfig, settings_of
 
 P = ParamSpec("P")
@@ -25,6 +26,16 @@ def _waited_for(
 ) -> Callable[Concatenate[Memory, P], R]:
     def call(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._wait_for(verb(self._memory, *args, **kwargs))
+
+    functools.update_wrapper(call, verb)
+    return call
+
+
+def _waited_watch(
+    verb: Callable[Concatenate[AsyncMemory, P], AsyncWatch],
+) -> Callable[Concatenate[Memory, P], Watch]:
+    def call(self: Memory, /, *args: P.args, **kwargs: P.kwargs) -> Watch:
+        return Watch(verb(self._memory, *args, **kwargs), self._wait_for)
 
     functools.update_wrapper(call, verb)
     return call
@@ -75,21 +86,7 @@ class Memory:
     import_memories = _waited_for(AsyncMemory.import_memories)
     export_memories = _waited_for(AsyncMemory.export_memories)
     reset = _waited_for(AsyncMemory.reset)
-
-    def watch(
-        self,
-        *,
-        user_id: str | None = None,
-        agent_id: str | None = None,
-        run_id: str | None = None,
-        filters: Mapping[str, Any] | None = None,
-        since: Any = None,
-    ) -> Watch:
-        """Every change of the scope as it is decided, from here on or from `since`; see AsyncMemory.watch."""
-        watch = self._memory.watch(
-            user_id=user_id, agent_id=agent_id, run_id=run_id, filters=filters, since=since
-        )
-        return Watch(watch, self._wait_for)
+    watch = _waited_watch(AsyncMemory.watch)
 
     @property
     def audit(self) -> Audit:

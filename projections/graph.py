@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from threading import RLock
 
@@ -133,8 +134,7 @@ class GraphShard:
         """Hashes only: a false hit costs a look into the store. Above MOST_REMEMBERED each is looked for again."""
         if self._asserted is not None:
             subject = change.graph.subject
-            self._asserted.update(hash((subject, name)) for name in change.asserted)
-            self._asserted.update(hash((subject, name)) for name in change.ended)
+            self._asserted.update(hash((subject, name)) for name in chain(change.asserted, change.ended))
             if len(self._asserted) > MOST_REMEMBERED:
                 self._asserted = None
 

@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from memfold.projections.vector_rows import Row
+from memfold.projections.vector_rows import Row, decode_relations
 from memfold.schemas.records import Clear, Envelope, Event, Operation, RelationChange, Scope
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _WRITES = ("ADD", "UPDATE", "DELETE")
-_relations = msgspec.json.Decoder(list[RelationChange])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class _State:
             row = self._current.get(memory_id)
             if row is None or not _belongs(row, event.envelope):
                 continue
-            held = {change.assertion_id: change for change in _relations.decode(row.relations)}
+            held = {change.assertion_id: change for change in decode_relations(row.relations)}
             for change in mine:
                 held.pop(change.assertion_id, None)
                 if change.op == "ASSERT":

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-import msgspec
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.query import ColumnOrdering
@@ -24,10 +23,10 @@ from memfold.projections.vector_conditions import compiled
 from memfold.projections.vector_filter import CURRENT, current_at, equal, every, inside, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
-from memfold.projections.vector_rows import vectors_of
+from memfold.projections.vector_rows import decode_relations, vectors_of
 from memfold.projections.vector_table import IS_POSITION
 from memfold.schemas.partitions import partition_of
-from memfold.schemas.records import RelationChange, Scope
+from memfold.schemas.records import Scope
 
 _OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
 _TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
@@ -45,7 +44,6 @@ FIELDS += [
     "added_offset",
     "ordinal",
 ]
-_relations = msgspec.json.Decoder(list[RelationChange])
 Answer = TypeVar("Answer")
 
 
@@ -210,7 +208,7 @@ def memory_rows(found: pa.Table) -> list[MemoryRow]:
     columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in FIELDS if name not in _TIMES}
     for name in _TIMES:
         columns[name] = [_moment(micros) for micros in found[name].cast(pa.int64()).to_pylist()]
-    columns["relations"] = [_relations.decode(text) if text != "[]" else [] for text in columns["relations"]]
+    columns["relations"] = [decode_relations(text) if text != "[]" else [] for text in columns["relations"]]
     ids = [columns.pop(name) for name in ("user_id", "agent_id", "run_id", "actor_id")]
     columns["scope"] = [Scope(*each) for each in zip(*ids, strict=True)]
     if "vector" in found.column_names:

@@ -16,6 +16,7 @@ from msgspec.structs import astuple
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Position
+from memfold.schemas.records import RelationChange
 
 _TIME = pa.timestamp("us", "UTC")
 _TYPES: dict[str, pa.DataType] = {
@@ -47,6 +48,8 @@ _TYPES: dict[str, pa.DataType] = {
     "ordinal": pa.int32(),
 }
 COLUMNS = [*_TYPES, "vector"]
+decode_relations = msgspec.json.Decoder(list[RelationChange]).decode
+"""What stands in `relations`."""
 
 
 class Row(Struct, gc=False):

@@ -13,12 +13,11 @@ import httpx2
 
 from memfold.memory.errors import Mem0Unavailable
 from memfold.replay.mem0_history import HistoryRow, metadata_of, versions_of
-from memfold.replay.mem0_store import Offered
+from memfold.replay.mem0_store import IDS, Offered
 
 HOST = "https://api.mem0.ai"
 PAGE = 100
-_IDS = ("user_id", "agent_id", "run_id")
-_EVERYBODY = {"OR": [{name: "*"} for name in (*_IDS, "app_id")]}
+_EVERYBODY = {"OR": [{name: "*"} for name in (*IDS, "app_id")]}
 
 
 class Mem0Service:
@@ -51,7 +50,7 @@ class Mem0Service:
         }  # fmt: skip
         versions = versions_of(rows, payload)
         versions[-1]["metadata"] = (memory.get("metadata") or {}) | metadata_of(more)
-        ids = {name: memory[name] for name in _IDS if memory.get(name) is not None}
+        ids = {name: memory[name] for name in IDS if memory.get(name) is not None}
         return Offered(f"memory {memory_id}", {"id": memory_id, **ids, "versions": versions})
 
     def _history(self, memory_id: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from memfold.memory.errors import InvalidInput
 from memfold.replay.mem0_history import HistoryRow, history_in, versions_of
 from memfold.replay.mem0_points import Point, collection_in, points_in
 
-_IDS = ("user_id", "agent_id", "run_id")
+IDS = ("user_id", "agent_id", "run_id")
 
 
 class Offered(Struct, frozen=True):
@@ -80,7 +80,7 @@ def _current(point: Point, rows: list[HistoryRow]) -> Offered:
             {},
             f"row {rows[-1].row} of the history deletes it, and the store still has it: one of them is wrong",
         )
-    ids = {name: point.payload[name] for name in _IDS if point.payload.get(name) is not None}
+    ids = {name: point.payload[name] for name in IDS if point.payload.get(name) is not None}
     return Offered(place, {"id": point.point_id, **ids, "versions": versions_of(rows, point.payload)})
 
 

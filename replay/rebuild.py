@@ -179,11 +179,11 @@ def built_to_the_end(
     origin: Origin,
     done: Callable[[BuiltShard], None],
     watch: Watch,
-    digests: bool = True,
+    digests: bool,
 ) -> list[BuiltShard]:
     """Build the tasks up to where the log ends, and go on while that takes so long that much is written meanwhile.
 
-    A digest reads the whole shard, so it is made with the first round, and once more at the end if others followed.
+    A digest, where it is wanted, reads the whole shard, so it is made with the first round, and once more at the end if others followed.
     """
     source, built, rounds = origin.source(), list[BuiltShard](), 0
     while rounds < ROUNDS:

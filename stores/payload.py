@@ -15,15 +15,10 @@ from msgspec.structs import asdict
 from numpy.typing import NDArray
 
 from memfold.memory.errors import ShardDamaged
-from memfold.memory.ports import MemoryRow
-from memfold.projections.vector_fold import moment
 from memfold.projections.vector_rows import Row
-from memfold.schemas.records import RelationChange, Scope
 
 FOREVER = 2**53 - 1
 """The largest whole number that a store which only knows floats keeps exactly; as a time it is in the year 2255."""
-
-_relations = msgspec.json.Decoder(list[RelationChange])
 
 
 def payload_of(row: Row) -> dict[str, str | int | bool]:
@@ -49,30 +44,3 @@ def row_of(payload: Mapping[str, Any]) -> Row:
 def values_of(row: Row) -> NDArray[np.float32]:
     """Its vector, shape (dimensions,)."""
     return np.frombuffer(row.vector or b"", "<f2").astype(np.float32)
-
-
-def memory_row(row: Row) -> MemoryRow:
-    """The row as queries know it."""
-    return MemoryRow(
-        row.tenant,
-        row.subject,
-        row.memory_id,
-        row.version,
-        row.text,
-        Scope(row.user_id, row.agent_id, row.run_id, row.actor_id),
-        moment(row.created_at),
-        moment(row.updated_at),
-        moment(row.valid_from),
-        None if row.valid_to is None else moment(row.valid_to),
-        row.role,
-        row.metadata,
-        _relations.decode(row.relations),
-        row.vector or b"",
-        row.kind,
-        row.pending,
-        row.said,
-        row.said_count,
-        row.when,
-        row.added_offset,
-        row.ordinal,
-    )

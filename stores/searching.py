@@ -13,9 +13,9 @@ from memfold.memory.errors import InvalidInput
 from memfold.memory.filters import All, Filter
 from memfold.memory.matching import matches
 from memfold.memory.ports import Hit
+from memfold.projections.vector_memory import memory_row
 from memfold.schemas.records import Scope
 from memfold.stores.conditions import compiled, inside, standing
-from memfold.stores.payload import memory_row
 from memfold.stores.port import Asked, VectorStore
 
 _MORE = 4

@@ -22,7 +22,8 @@ from memfold.memory.errors import NotWritten, RestoreRefused, WriteUnknown
 from memfold.schemas.partitions import KEPT
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
-from memfold.streams.topics import MAX_RECORD, REQUIRED, TIMEOUT, TopicPlan, admin_of, unreachable
+from memfold.streams.refusals import failure_of
+from memfold.streams.topics import MAX_RECORD, REQUIRED, TIMEOUT, TopicPlan, admin_of
 
 _TIMES = "message.timestamp.type"
 _DELIVERY = 60.0
@@ -53,7 +54,7 @@ def open_for_refilling(connection: Connection, plan: TopicPlan) -> None:
         for future in admin.create_topics(new, operation_timeout=TIMEOUT).values() if new else ():
             future.result()
     except KafkaException as failure:
-        raise unreachable(connection, failure) from failure
+        raise failure_of(connection, failure.args[0]) from failure
 
 
 def take_times_from_records(connection: Connection, topics: Iterable[str]) -> None:

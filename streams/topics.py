@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from memfold.memory.errors import BrokerTooOld, MemfoldError, TopicMisconfigured
+from memfold.memory.errors import BrokerTooOld, TopicMisconfigured
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
 from memfold.streams.connection import Connection, once_settled
 from memfold.streams.refusals import OLDEST, failure_of, is_stranger, too_old
@@ -95,10 +95,6 @@ def admin_of(connection: Connection, hears: Callable[[KafkaError], None] | None 
     """`hears` is told, in `poll`, what goes wrong with its connections."""
     settings: Any = connection.librdkafka(socket_timeout_ms=10_000)
     return AdminClient(settings | ({"error_cb": hears} if hears else {}))
-
-
-def unreachable(connection: Connection, failure: KafkaException) -> MemfoldError:
-    return failure_of(connection, failure.args[0])
 
 
 def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> None:

@@ -19,12 +19,13 @@ from memfold.memory.filters import All, Condition, Filter, Not
 from memfold.memory.matching import matches
 from memfold.memory.ports import MemoryRow, Vectors
 from memfold.projections.vector_fold import micros, moment
+from memfold.projections.vector_memory import memory_row
 from memfold.projections.vector_rows import Row
 from memfold.schemas.records import Scope
 from memfold.stores.adapters import open_store
 from memfold.stores.conditions import compiled, standing
 from memfold.stores.meaning import passes
-from memfold.stores.payload import FOREVER, memory_row, payload_of, row_of, values_of
+from memfold.stores.payload import FOREVER, payload_of, row_of, values_of
 from memfold.stores.port import VectorStore
 from memfold.stores.searching import NearestAsked, nearest
 from tests.filter_meaning import Plain, filters, memories
