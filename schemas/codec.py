@@ -29,6 +29,7 @@ from memfold.schemas.records import (
     MemoryRead,
     MergeRequested,
     RetryRequested,
+    RevokeRequested,
     SplitRequested,
     UpdateRequested,
 )
@@ -45,6 +46,7 @@ BODIES: dict[str, type[Body]] = {
     "retry_requested": RetryRequested,
     "merge_requested": MergeRequested,
     "split_requested": SplitRequested,
+    "revoke_requested": RevokeRequested,
     "memories_decided": MemoriesDecided,
     "memory_read": MemoryRead,
 }
