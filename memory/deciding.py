@@ -5,6 +5,7 @@ Input: a command and the subject's state. Output: the event's body; the state is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from memfold.memory.carrying import carry_out
@@ -13,6 +14,8 @@ from memfold.memory.errors import InvalidInput, ModelUnavailable
 from memfold.memory.facts import FoundFact, Utterances
 from memfold.memory.merging import merge, split
 from memfold.memory.retrying import retry
+from memfold.memory.review_mark import with_review
+from memfold.memory.revoking import revoke
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
 from memfold.memory.texts import said_key
@@ -24,21 +27,31 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
+    Event,
     Item,
     MemoriesDecided,
     MergeRequested,
     Message,
     ModelCall,
     RetryRequested,
+    RevokeRequested,
     SplitRequested,
     UpdateRequested,
 )
 
 
 async def decide(
-    command: Command, command_id: str, asked_at: datetime, state: SubjectState, models: Models
+    command: Command,
+    command_id: str,
+    asked_at: datetime,
+    state: SubjectState,
+    models: Models,
+    events: Sequence[Event] = (),
 ) -> MemoriesDecided:
-    """The event's body for a command that was asked at a time. Folds `state` forward by it."""
+    """The event's body for a command that was asked at a time. Folds `state` forward by it.
+
+    `events`, for what takes back: all before it, as `compensation` takes them.
+    """
     draft = Draft(command_id, state)
     embedder = models.embedder.model
     match command:
@@ -57,6 +70,8 @@ async def decide(
             draft.clear(Clear(command.scope, command.whole_tenant))
         case RetryRequested():
             return await retry(command, asked_at, draft, models)
+        case RevokeRequested():
+            return await revoke(command, command_id, draft, models, events)
         case MergeRequested() | SplitRequested():
             try:
                 merge(command, draft) if isinstance(command, MergeRequested) else split(command, draft)
@@ -167,7 +182,8 @@ async def _update(
     known = draft.state.memories.get(command.memory_id)
     if known is None:
         return _rejected(command.memory_id, draft, models)
-    metadata = known.metadata if command.metadata is None else command.metadata
+    # Who writes by hand has looked at it.
+    metadata = with_review(known.metadata if command.metadata is None else command.metadata, "")
     item = Item([Message("user", command.text, known.scope.actor_id)], metadata)
     calls: list[ModelCall] = []
     facts: list[FoundFact] = []

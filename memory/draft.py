@@ -105,6 +105,15 @@ class Draft:
         self._clears.append(clear)
         self.state.clear(clear)
 
+    def bring_back(self, operation: Operation) -> None:
+        """An operation that takes back others; it is drawn up by what was, and not by the state."""
+        self._operate(operation)
+
+    def assert_again(self, held: RelationChange) -> None:
+        """What was ended holds again, under a new id: the graph keeps an ended assertion as it was."""
+        restored = replace(held, valid_to=None, restores=held.restores or held.assertion_id)
+        self._assert(restored, held.memory_id)
+
     def relate(
         self,
         memory_id: str,
