@@ -71,6 +71,8 @@ class Memory:
     retry = _waited_for(AsyncMemory.retry)
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)
+    revert = _waited_for(AsyncMemory.revert)
+    revoke = _waited_for(AsyncMemory.revoke)
     reset = _waited_for(AsyncMemory.reset)
 
     @property

@@ -104,7 +104,9 @@ class Lives:
         for memory_id in sorted(shown | known):
             life = self.of.get(memory_id)
             if life is not None and life.real is not None and life.differs():
-                what = "judged to say nothing new beside it" if memory_id in known else "decided with it in view"
+                what = (
+                    "judged to say nothing new beside it" if memory_id in known else "decided with it in view"
+                )
                 self._review(life, command_id, what)
 
     def _review(self, life: Life, command_id: str, why: str) -> None:
@@ -157,7 +159,9 @@ class Lives:
             life.should_hold = {root: one for root, one in life.should_hold.items() if root in life.holds}
         life.should = _version(done, command_id, body, review)
 
-    def _mark(self, life: Life, before: Version | None, done: Operation, tainted: bool, command_id: str) -> str:
+    def _mark(
+        self, life: Life, before: Version | None, done: Operation, tainted: bool, command_id: str
+    ) -> str:
         """A mark stays until somebody who could see it writes over it by hand."""
         if tainted and before is not None:
             self._review(life, command_id, "written over it; the text stays as it is")
@@ -198,4 +202,3 @@ def _of_a_retry(done: Operation) -> bool:
 
 def _fell(done: Operation, items: set[int]) -> bool:
     return done.item in items and (done.fact >= 0 or done.op in ("DELETE", "NONE"))
-

@@ -22,6 +22,7 @@ from memfold.schemas.records import (
     MemoriesDecided,
     MergeRequested,
     RetryRequested,
+    RevokeRequested,
     Scope,
     SplitRequested,
     UpdateRequested,
@@ -127,6 +128,10 @@ class Writing:
     async def split(self, scope: Scope, entity: str, name: str, actor_id: str | None) -> Written:
         """Raises as `merge`."""
         return await self._one(self._own(scope), SplitRequested(entity, name, actor_id), True, None)
+
+    async def revoke(self, subject: str, command: RevokeRequested, wait: bool, key: str | None) -> Written:
+        """Raises CommandRejected where nothing is left to take back."""
+        return await self._one(subject, command, wait, key)
 
     def _own(self, scope: Scope) -> str:
         return self.subjects.subject_of(self.tenant, *owner_of(scope))

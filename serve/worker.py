@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from aiohttp import web
 
 from memfold.audit.sealing import Sealer
+from memfold.audit.subject_past import FullLogPast
 from memfold.memory.errors import InvalidInput
 from memfold.memory.following import pinned
 from memfold.memory.understanding import Models
@@ -26,6 +27,7 @@ from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, r
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
+from memfold.serve.tail import KafkaTail
 from memfold.serve.view_address import announce
 from memfold.serve.view_server import View, view_application
 from memfold.streams.archiving import LINGER, ArchiveSink
@@ -139,6 +141,9 @@ class Worker:
             self._progress["decide"],
             self._outcomes,
             self._metering.decided,
+            FullLogPast(
+                parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
+            ),
         )
 
     def _breakers(self) -> list[BreakerState]:

@@ -137,7 +137,9 @@ BODIES: dict[str, Body] = {
     "memories_decided.v3": MemoriesDecided(
         "decided",
         "revoked by admin: poisoned",
-        operations=[Operation("RESTORE", _ID + "1", 3, "I met Sarah", _ALEX, vector=b"\0\1" * 4, restores=_ID + "6")],
+        operations=[
+            Operation("RESTORE", _ID + "1", 3, "I met Sarah", _ALEX, vector=b"\0\1" * 4, restores=_ID + "6")
+        ],
         relations=[
             RelationChange("ASSERT", _ID + "2", _ID + "1", "Sarah", "WORKS_AT", "Google", restores=_ID + "7")
         ],
