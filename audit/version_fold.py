@@ -1,8 +1,9 @@
 """Every version of every memory, out of events: the one fold behind history, the `versions` view and as_of.
 
-A clear counts where it covers the memory's scope while the memory is current. What fits nothing changed nothing and is left out: an
-UPDATE or DELETE of a memory that is gone, a RESTORE of one that is not, one that belongs to another subject. Only where the beginning of a memory cannot be read
-does its history begin later, with `begun` false: the projections do not show such a memory, and as_of neither.
+A clear counts where it covers the memory's scope while the memory is current. What fits nothing changed nothing and is left out:
+an UPDATE or DELETE of a memory that is gone, a RESTORE of one that is not, and what belongs to another subject. Only where the
+beginning of a memory cannot be read does its history begin later, with `begun` false: the projections do not show such a memory, and
+as_of neither.
 """
 
 from __future__ import annotations
