@@ -140,7 +140,8 @@ class Draft:
     def move(self, held: RelationChange, entities: Mapping[str, str]) -> None:
         """The same relation between other entities: `entities` are new ids, by `source_entity` and `target_entity`."""
         self.retract([held])
-        self._assert(replace(held, **entities), held.memory_id)
+        # Another relation, also where this one was brought back.
+        self._assert(replace(held, restores="", **entities), held.memory_id)
 
     def retract(self, assertions: Iterable[RelationChange], over: datetime | None = None) -> None:
         """They hold no longer; `over` is when they stopped being true, if that is known."""

@@ -170,6 +170,18 @@ async def test_a_relation_that_an_innocent_merge_moved_falls_with_its_evidence(r
     assert [one.why for one in body.reviews] == ["moved a relation that rests on it"]
 
 
+async def test_a_relation_that_was_brought_back_and_moved_is_another_one(room: LoggedRoom) -> None:
+    memory_id = added(await room.tell("I met Sarah in Oslo", MEETS))
+    await room.tell("Sarah likes tea", LIKES, op="UPDATE", memory_id=memory_id)
+    await room.revert(memory_id)
+    await room.tell("Sara likes tea", FoundRelation("Sara", "LIKES", "tea"))
+    await room.ask(MergeRequested("Sarah", "Sara"))
+    merge = room.last()
+    await room.revoke(merge)
+    entities = {plain(one)[3] for known in room.state.memories.values() for one in known.relations}
+    assert entities == {"sarah", "sara"}
+
+
 async def test_the_same_message_is_heard_anew_after_it_was_revoked(room: LoggedRoom) -> None:
     await room.tell("I met Sarah in Oslo", MEETS)
     await room.revoke(room.last())
