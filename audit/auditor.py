@@ -33,7 +33,7 @@ from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_key
 from memfold.audit.snapshot import Snapshot
 from memfold.audit.version_fold import Version, version_fold
-from memfold.memory.errors import CommandRejected, InvalidInput
+from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
 from memfold.memory.noting import note
 from memfold.memory.reads import Reads
 from memfold.schemas.partitions import CLEARS
@@ -137,12 +137,17 @@ class Auditor(Struct, frozen=True):
     async def to_revert(self, wanted: str) -> list[tuple[str, list[TakenBack]]]:
         """(subject, what to take back) so that a memory says what it said before, or that what an event did is undone.
 
-        Raises UnknownRecord, CommandRejected where an event's doings were undone before.
+        Raises UnknownMemory, CommandRejected where an event's doings were undone before.
         """
         versions = version_fold(await self.history.events_of(self.tenant, wanted), wanted)
         if versions:
             return [(versions[-1].subject, [TakenBack(versions[-1].event.envelope.command_id, wanted)])]
-        found = await asyncio.to_thread(self.resting_on, [wanted])
+        try:
+            found = await asyncio.to_thread(self.resting_on, [wanted])
+        except UnknownRecord:
+            raise UnknownMemory(
+                f"there never was a memory, an event or a command {wanted} in this tenant; nothing was written"
+            ) from None
         if not found:
             raise CommandRejected(f"nothing that rests on {wanted} is left to undo; nothing was written")
         return [(one.subject, part) for one in found for part in one.parts]

@@ -34,7 +34,7 @@ class TakingBack(Opened):
 
         The id of a memory: it says what it said before its last version; if that added it, it goes out of view, if that deleted
         it, it is back. The id of an event or a command: all that it did is undone. Reverted twice is as it was.
-        Raises UnknownMemory, UnknownRecord, CommandRejected (nothing is left to undo) and as `update`.
+        Raises UnknownMemory, CommandRejected (nothing is left to undo) and as `update`.
         """
         wanted, why = checked_memory_id(memory_or_event), checked_text("reason", reason)
         actor, key = checked_id("actor_id", actor_id), checked_id("idempotency_key", idempotency_key)

@@ -123,16 +123,26 @@ def folded(events: Iterable[Event]) -> SubjectState:
 def without(events: Iterable[Event], revoked: set[str]) -> SubjectState:
     """The fold of the history without these commands, and without what took them back."""
     return folded(
-        event
-        for event in events
-        if event.envelope.command_id not in revoked and not event.body.taken_back
+        event for event in events if event.envelope.command_id not in revoked and not event.body.taken_back
     )
 
 
 async def live(room: LoggedRoom, random: Random, *, taking_back: bool) -> None:
     """One random command."""
     memories = list(room.state.memories)
-    kinds = ["as said", "add", "update", "delete", "by hand", "by hand delete", "clear", "end", "merge", "fail", "retry"]
+    kinds = [
+        "as said",
+        "add",
+        "update",
+        "delete",
+        "by hand",
+        "by hand delete",
+        "clear",
+        "end",
+        "merge",
+        "fail",
+        "retry",
+    ]
     kind = random.choice([*kinds, *(["revert", "revoke"] if taking_back else [])])
     relation = FoundRelation(random.choice(PEOPLE), "KNOWS", random.choice(PEOPLE))
     if kind == "as said" or not memories:
@@ -141,7 +151,9 @@ async def live(room: LoggedRoom, random: Random, *, taking_back: bool) -> None:
         ends = [FoundRelation(relation.source, "KNOWS", relation.target, ends=True)]
         op = {"add": "ADD", "end": "ADD"}.get(kind, kind.upper())
         near = await _near(room, op, random)
-        await room.tell(room.text(), *(ends if kind == "end" else [relation]), op=op if near else "ADD", memory_id=near)
+        await room.tell(
+            room.text(), *(ends if kind == "end" else [relation]), op=op if near else "ADD", memory_id=near
+        )
     elif kind == "by hand":
         room.extractor.facts = [FoundFact("by hand", relations=[relation])]
         await room.ask(UpdateRequested(random.choice(memories), room.text()))

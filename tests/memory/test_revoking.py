@@ -54,7 +54,9 @@ async def test_an_unknown_command_changes_nothing(room: LoggedRoom) -> None:
     assert (body.outcome, room.texts()) == ("rejected", ["I met Sarah in Oslo"])
 
 
-async def test_an_update_is_reverted_with_its_relations_and_reverting_again_goes_forward(room: LoggedRoom) -> None:
+async def test_an_update_is_reverted_with_its_relations_and_reverting_again_goes_forward(
+    room: LoggedRoom,
+) -> None:
     memory_id = added(await room.tell("I met Sarah in Oslo", MEETS))
     await room.tell("Sarah likes tea", LIKES, op="UPDATE", memory_id=memory_id)
     before = seen(room.state)
@@ -75,7 +77,9 @@ async def test_a_deleted_memory_is_back_under_its_id(room: LoggedRoom) -> None:
     assert seen(room.state) == before
 
 
-async def test_an_innocent_update_keeps_its_text_and_is_marked_until_somebody_writes_by_hand(room: LoggedRoom) -> None:
+async def test_an_innocent_update_keeps_its_text_and_is_marked_until_somebody_writes_by_hand(
+    room: LoggedRoom,
+) -> None:
     memory_id = added(await room.tell("I met Sarah in Oslo", MEETS))
     poison = room.last()
     await room.tell("Sarah likes tea", LIKES, op="UPDATE", memory_id=memory_id)
@@ -205,7 +209,9 @@ async def test_a_vector_of_another_embedder_is_made_anew(room: LoggedRoom) -> No
 
 def touched(room: LoggedRoom, number: int) -> set[str]:
     body = room.events[number].body
-    cleared = {done.memory_id for event in room.events for done in event.body.operations} if body.clears else set()
+    cleared = (
+        {done.memory_id for event in room.events for done in event.body.operations} if body.clears else set()
+    )
     return cleared | {done.memory_id for done in body.operations} | {one.memory_id for one in body.relations}
 
 

@@ -51,7 +51,11 @@ def plain_fold(events: Sequence[Event]) -> list[Version]:
             )
             gone = next((v for v in mine if v["version"] == max(one["version"] for one in mine)), None)
             if done.op == "RESTORE":
-                if gone is None or gone["valid_to"] is None or (gone["tenant"], gone["subject"]) != (tenant, subject):
+                if (
+                    gone is None
+                    or gone["valid_to"] is None
+                    or (gone["tenant"], gone["subject"]) != (tenant, subject)
+                ):
                     continue
                 old = {**gone, "relations": [], "valid_to": max(event.recorded_at, gone["valid_to"])}
             elif (done.op == "ADD" and mine) or (done.op != "ADD" and old is None) or done.op == "NONE":

@@ -58,6 +58,7 @@ VERBS: dict[str, tuple[Ask, int, bool]] = {
     "as_of": (lambda m, u, one: m.audit.as_of("2100-01-01", user_id=u), 1, False),
     "log": (lambda m, u, one: m.audit.log(user_id=u), 1, False),
     "reads": (lambda m, u, one: m.audit.reads(user_id=u), 0, False),
+    "revoke": (lambda m, u, one: m.revoke(actor=u, user_id=u, reason="a test", dry_run=True), 1, False),
 }
 """Of each verb: how it is asked, how many results there are, and whether it gives all of the user's ('*')."""
 
