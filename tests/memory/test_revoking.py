@@ -196,7 +196,7 @@ async def test_the_same_message_is_heard_anew_after_it_was_revoked(room: LoggedR
 async def test_a_vector_of_another_embedder_is_made_anew(room: LoggedRoom) -> None:
     memory_id = added(await room.tell("I met Sarah in Oslo", MEETS))
     await room.ask(DeleteRequested(memory_id))
-    room.embedder.model = "hash-9"  # type: ignore[misc]
+    room.embedder.model = "hash-9"
     room.embedder.down = True
     body = await room.revert(memory_id)
     assert [(done.op, done.vector) for done in body.operations] == [("RESTORE", None)]

@@ -58,7 +58,6 @@ VERBS: dict[str, tuple[Ask, int, bool]] = {
     "as_of": (lambda m, u, one: m.audit.as_of("2100-01-01", user_id=u), 1, False),
     "log": (lambda m, u, one: m.audit.log(user_id=u), 1, False),
     "reads": (lambda m, u, one: m.audit.reads(user_id=u), 0, False),
-    "revoke": (lambda m, u, one: m.revoke(actor=u, user_id=u, reason="a test", dry_run=True), 1, False),
 }
 """Of each verb: how it is asked, how many results there are, and whether it gives all of the user's ('*')."""
 
@@ -81,6 +80,16 @@ async def test_each_verb_leaves_exactly_one_read_event(
     assert body.duration_ms > 0
     gives = verb not in ("relations", "reads")
     assert envelope.memory_ids == (["*"] if everything else [one] if gives else [])
+
+
+async def test_what_rests_on_a_command_is_shown_to_a_reader(stack: Settings, strict: AsyncMemory) -> None:
+    user = somebody()
+    await added(strict, user, "coffee is what I drink")
+    one = await added(strict, user, "tea is what I drink", agent_id="evil")
+    await strict.revoke(actor="evil", user_id=user, reason="a broken agent", dry_run=True)
+    ((envelope, body),) = users_reads(stack, user)
+    assert (body.verb, body.decision, body.count) == ("revoke", "allowed", 1)
+    assert envelope.memory_ids == [one]
 
 
 async def test_an_event_that_is_shown_and_one_that_is_followed_are_reads(

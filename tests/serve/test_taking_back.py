@@ -144,7 +144,12 @@ async def test_another_tenants_memories_and_commands_are_not_there(
 
 
 async def test_what_is_asked_has_to_be_clear(memory: AsyncMemory) -> None:
-    for wrong in ({}, {"commands": ["a"], "actor": "b"}, {"commands": ["a"], "since": "2026-01-01"}):
+    wrongs: tuple[dict[str, Any], ...] = (
+        {},
+        {"commands": ["a"], "actor": "b"},
+        {"commands": ["a"], "since": "2026-01-01"},
+    )
+    for wrong in wrongs:
         with pytest.raises(InvalidInput):
             await memory.revoke(reason="why", **wrong)
     with pytest.raises(InvalidInput, match="reason"):
