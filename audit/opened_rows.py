@@ -12,8 +12,9 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from memfold.schemas.columns import Fields, Flags, Ints, Items, Slices
+from memfold.schemas.envelope_columns import BINARY, in_hex, numbers, slices
 from memfold.schemas.opening import Keys
-from memfold.schemas.opening_columns import BINARY, numbers, open_columns, slices
+from memfold.schemas.opening_columns import open_columns
 
 _TEXTS = ("record_id", "type", "tenant", "subject", "command_id", "key_id")
 
@@ -44,20 +45,12 @@ def _same(batch: pa.RecordBatch, envelope: Fields) -> Flags:
     same = np.ones(len(batch), bool)
     for name in _TEXTS:
         same &= _equal(batch[name].cast(BINARY), slices(envelope, name).array(BINARY))
-    hexed = pc.binary_join_element_wise(*_hex_bytes(slices(envelope, "body_schema")), pa.scalar(b"", BINARY))
-    same &= _equal(batch["body_schema"].cast(BINARY), hexed)
+    same &= _equal(batch["body_schema"].cast(BINARY), in_hex(slices(envelope, "body_schema")))
     same &= _equal(batch["command_offset"], pa.array(numbers(envelope, "command_offset")))
     same &= _equal(batch["occurred_at"].cast(pa.int64()), pa.array(numbers(envelope, "occurred_at")))
     listed = envelope["memory_ids"]
     assert isinstance(listed, Items)
     return same & _same_lists(batch["memory_ids"], listed)
-
-
-def _hex_bytes(fingerprints: Slices) -> list[pa.Array]:
-    """Each byte of the fingerprints as a column of two hex digits."""
-    digits = pa.array([f"{byte:02x}".encode() for byte in range(256)], BINARY)
-    at = np.minimum(fingerprints.starts[:, None] + np.arange(8), len(fingerprints.data) - 1)
-    return [digits.take(pa.array(column)) for column in fingerprints.data[at].T]
 
 
 def _same_lists(stored: pa.Array, listed: Items) -> Flags:

@@ -22,9 +22,10 @@ from memfold.audit.seen import Offsets
 from memfold.audit.snapshot import Snapshot
 from memfold.projections.archive_files import read_batches
 from memfold.schemas.columns import Flags, Ints
+from memfold.schemas.envelope_columns import numbers, slices
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
-from memfold.schemas.opening_columns import OpenedColumns, numbers, open_columns, slices
+from memfold.schemas.opening_columns import OpenedColumns, open_columns
 from memfold.schemas.records import LogRecord
 
 BATCH = 16_384

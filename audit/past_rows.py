@@ -12,7 +12,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from memfold.schemas.columns import Fields, Flags, Ints, Items, Nullable, Slices
-from memfold.schemas.opening_columns import Bodies, OpenedColumns, slices
+from memfold.schemas.envelope_columns import slices
+from memfold.schemas.opening_columns import Bodies, OpenedColumns
 
 _WORDS = pa.dictionary(pa.int32(), pa.large_string())
 """For what many rows have in common."""

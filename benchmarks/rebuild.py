@@ -26,12 +26,13 @@ SEARCHES = 300
 CALLERS = 8
 
 
-async def _write(settings: Settings, keys: KeyStore, maker: LogMaker, memories: int) -> None:
+async def write_log(settings: Settings, maker: LogMaker, memories: int, per_user: int) -> None:
+    """Append that many memories to memfold.events."""
     assert settings.bootstrap_servers is not None
     connection = settings.connection(settings.bootstrap_servers)
     writer = LogWriter(connection, linger_ms=5)
     held: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
-    for partition, key, value in maker.records(memories, PER_USER):
+    for partition, key, value in maker.records(memories, per_user):
         held[partition].append((key, value))
         if sum(map(len, held.values())) >= 200:
             await asyncio.gather(*(writer.append(EVENTS, p, records) for p, records in held.items()))
@@ -63,9 +64,8 @@ def rebuild(folder: Path, memories: int, wanted: float | None) -> tuple[list[Row
         settings = settings_from(home=home, bootstrap_servers=broker.bootstrap)
         ensure_topics(settings.connection(broker.bootstrap), settings.topic_plan())
         keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
-        asyncio.run(
-            _write(settings, keys, LogMaker(keys, settings.partitions, settings.dimensions()), memories)
-        )
+        maker = LogMaker(keys, settings.partitions, settings.dimensions())
+        asyncio.run(write_log(settings, maker, memories, PER_USER))
         limits = _limits(settings, keys, memories)
         keys.close()
         started = time.perf_counter()

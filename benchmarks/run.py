@@ -10,12 +10,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.archiving import archiving
 from benchmarks.asof import asof
 from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
 from benchmarks.live import idle, ingest, single
 from benchmarks.reads import reads
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
+from benchmarks.replay import replay
 from benchmarks.seals import seals
 from benchmarks.stages import stages
 from benchmarks.table import Row, report
@@ -35,6 +37,8 @@ ALL = (
     "large",
     "audit",
     "seals",
+    "archiving",
+    "replay",
 )
 
 
@@ -62,6 +66,10 @@ def main() -> None:
             rows += stages(folder)
         if "asof" in wanted:
             rows += asof(folder)
+        if "replay" in wanted:
+            rows += replay(folder)
+        if "archiving" in wanted:
+            rows += archiving(folder)
         if "seals" in wanted:
             rows += seals(folder)
         if "rebuild" in wanted or "search" in wanted or "large" in wanted:

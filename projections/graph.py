@@ -34,6 +34,9 @@ from memfold.projections.graph_store import GraphStore
 from memfold.projections.graph_terms import SubjectGraph
 from memfold.schemas.records import Event, Scope
 
+MOST_REMEMBERED = 5_000_000
+"""Assertions, some 50 bytes each."""
+
 
 class GraphShard:
     """One partition of the graph in the folder `path`, open for writing. Raises ShardLocked, ShardDamaged.
@@ -48,6 +51,8 @@ class GraphShard:
         self._active = ActiveAssertions()
         self._past = PastAssertions()
         self._open: GraphStore | None = GraphStore(path)
+        # As in a rebuild: of a store that was empty here, whatever is in it is known without looking for each.
+        self._asserted: set[int] | None = set() if self._open.position == Position() else None
 
     @property
     def closed(self) -> bool:
@@ -74,6 +79,7 @@ class GraphShard:
             for change in changes:
                 self._active.follow(change)
                 self._past.follow(change)
+                self._remember(change)
 
     def _before_commit(self, changes: Sequence[GraphChange]) -> None:
         """For a shard whose triples go elsewhere as well; what it raises, nothing is committed."""
@@ -119,7 +125,18 @@ class GraphShard:
 
     def known(self, graph: SubjectGraph, assertion_id: str) -> bool:
         """Whether there ever was such an assertion. Only a fold asks, for each relation: it has the lock."""
+        if self._asserted is not None and hash((graph.subject, assertion_id)) not in self._asserted:
+            return False
         return known_in(self._store().triples, graph, assertion_id)
+
+    def _remember(self, change: GraphChange) -> None:
+        """Hashes only: a false hit costs a look into the store. Above MOST_REMEMBERED each is looked for again."""
+        if self._asserted is not None:
+            subject = change.graph.subject
+            self._asserted.update(hash((subject, name)) for name in change.asserted)
+            self._asserted.update(hash((subject, name)) for name in change.ended)
+            if len(self._asserted) > MOST_REMEMBERED:
+                self._asserted = None
 
     def graphs(self, tenant: str) -> list[SubjectGraph]:
         """The subjects of a tenant that have a graph in this partition."""

@@ -52,7 +52,7 @@ AGENT = named(VOCABULARY + "agent")
 RUN = named(VOCABULARY + "run")
 GRAPHS = named(DESCRIPTIONS)
 
-_JSON = NamedNode(RDF + "JSON")
+_JSON = named(RDF + "JSON")
 _DATE_TIME = NamedNode(XSD + "dateTime")
 _encode = msgspec.json.Encoder().encode
 read_record = msgspec.json.Decoder(Assertion).decode
@@ -63,7 +63,9 @@ def instant(moment: datetime) -> Literal:
 
 
 def record_of(assertion: Assertion) -> str:
-    return str(Literal(_encode(assertion).decode(), datatype=_JSON))
+    """JSON escapes control characters itself, so what is left for a literal is what quotes and escapes (N-Triples 1.2, section 4)."""
+    text = _encode(assertion).decode().replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"^^{_JSON}'
 
 
 def changed_quads(change: GraphChange, new: bool) -> tuple[list[Quad], list[Quad]]:

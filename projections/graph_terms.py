@@ -16,8 +16,6 @@ from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import quote
 
-from pyoxigraph import NamedNode
-
 from memfold.schemas.partitions import EVENTS
 
 BASE = "urn:memfold:"
@@ -104,5 +102,5 @@ def event_iri(partition: int, offset: int) -> str:
 
 
 def named(iri: str) -> str:
-    """The IRI as TriG and SPARQL write it. Raises ValueError for what is no IRI."""
-    return str(NamedNode(iri))
+    """An IRI as TriG and SPARQL write it. Of ours only: their segments are encoded, so that nothing in them ends it early."""
+    return f"<{iri}>"

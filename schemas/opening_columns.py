@@ -15,16 +15,14 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from numpy.lib.stride_tricks import sliding_window_view
 
-from memfold.schemas.codec import MARKER
-from memfold.schemas.columns import Bytes, Fields, Flags, Ints, Slices, decode_columns
+from memfold.schemas.columns import Bytes, Fields, Flags, Ints, decode_columns
+from memfold.schemas.envelope_columns import BINARY, envelopes_of, slices
 from memfold.schemas.errors import KeyDestroyed, UnknownKey, UnknownSchema
 from memfold.schemas.opening import Keys
 from memfold.schemas.registry import Schema, newest, with_fingerprint
 from memfold.schemas.upcast import only_defaults
 
-TEXT, BINARY = pa.large_string(), pa.large_binary()
 _TAG = 16
 _LONG_ENDS = [1 << (7 * size - 1) for size in range(1, 6)]
 """Below these an Avro long has 1, 2, 3 ... bytes."""
@@ -52,39 +50,13 @@ class OpenedColumns:
 
 def open_columns(record_keys: pa.Array, values: pa.Array, keys: Keys) -> OpenedColumns:
     """The records with these keys and values, both binary columns without nulls. Raises what the key store raises of itself."""
-    data, starts, ends = _bytes_of(values)
-    schema = newest("envelope")
-    prefix = np.frombuffer(MARKER + schema.fingerprint, np.uint8)
-    whole = ends - starts > len(prefix)
-    begin = np.where(whole, starts, 0)
-    if len(data) > len(prefix):
-        whole &= (sliding_window_view(data, len(prefix))[begin] == prefix).all(axis=1)
-    envelope, enveloped = decode_columns(schema.parsed, data, begin + len(prefix), ends)
-    enveloped &= whole
+    found = envelopes_of(values)
+    data, starts, envelope, enveloped = found.data, found.starts, found.fields, found.good
     opened = enveloped & _has_key_of_subject(record_keys, envelope)
     destroyed, plain, plain_ends = _decrypted(data, starts, envelope, opened, keys)
     lengths = slices(envelope, "body").lengths - _TAG
     bodies = _bodies(envelope, plain, plain_ends - lengths, plain_ends, opened)
     return OpenedColumns(envelope, enveloped, opened, destroyed, bodies)
-
-
-def slices(fields: Fields, name: str) -> Slices:
-    column = fields[name]
-    assert isinstance(column, Slices)
-    return column
-
-
-def numbers(fields: Fields, name: str) -> Ints:
-    column = fields[name]
-    assert isinstance(column, np.ndarray)
-    return column.astype(np.int64, copy=False)
-
-
-def _bytes_of(values: pa.Array) -> tuple[Bytes, Ints, Ints]:
-    values = values.cast(BINARY)
-    _, offsets, data = values.buffers()
-    ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
-    return np.frombuffer(data or b"", np.uint8), ends[:-1], ends[1:]
 
 
 def _has_key_of_subject(record_keys: pa.Array, envelope: Fields) -> Flags:

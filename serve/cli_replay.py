@@ -51,6 +51,10 @@ def rebuild(
     dimensions: Dimensions = None,
     partitions: Partitions = None,
     dry_run: DryRun = False,
+    digests: Annotated[
+        bool,
+        typer.Option("--digests", help="Tell each shard's digest too; for that all of it is read again."),
+    ] = False,
     bootstrap_servers: Bootstrap = None,
     as_json: Json = False,
 ) -> None:
@@ -71,7 +75,7 @@ def rebuild(
     wanted = named_projections(projections, ["vector"] if models else ["vector", "graph"])
     with shown_progress(quiet=as_json) as shown:
         only = numbers_in(partitions) if partitions is not None else None
-        found = rebuild_served(settings, wanted, source, shown.done, models, shown.watch, only)
+        found = rebuild_served(settings, wanted, source, shown.done, models, shown.watch, only, digests)
     if as_json:
         print_json([rebuilt_as_json(one) for one in found])
         return

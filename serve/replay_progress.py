@@ -67,7 +67,7 @@ def print_built(built: BuiltShard) -> None:
     taken_up = f", taken up at offset {built.begun_at}," if built.begun_at else ""
     console.print(
         f"  {built.task.projection}/{built.task.partition}: {built.position.applied} events{taken_up} in "
-        f"{built.seconds:.1f} s, digest {built.digest[:16]}",
+        f"{built.seconds:.1f} s{f', digest {built.digest[:16]}' if built.digest else ''}",
         highlight=False,
     )
 
@@ -91,7 +91,7 @@ def rebuilt_as_json(one: Rebuilt) -> dict[str, object]:
             "ignored": built.position.ignored,
             "quarantined": built.position.quarantined,
             "erased": built.position.erased,
-            "digest": built.digest,
+            "digest": built.digest or None,
             "seconds": round(built.seconds, 3),
         }
         for built in one.shards

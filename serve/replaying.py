@@ -36,10 +36,12 @@ def rebuild_served(
     models: ModelSettings | None = None,
     watch: Watch = unwatched,
     only: Sequence[int] | None = None,
+    digests: bool = False,
 ) -> list[Rebuilt]:
     """Rebuild, then have whoever runs the projections go over to the new generation. `models`: with another embedder's vectors.
 
-    `only`: build these partitions; the new generation is served by the call that builds the last of the others.
+    `only`: build these partitions; the new generation is served by the call that builds the last of the others. `digests`: see
+    `rebuild`.
     """
     _checked(projections, PROJECTIONS, "projection")
     if models is not None and "vector" not in projections:
@@ -50,7 +52,7 @@ def rebuild_served(
     _checked([*map(str, only or ())], [*map(str, range(partitions))], "partition")
     generations = _generations(settings, projections)
     with only_one(settings.folder / "projections", "memfold replay rebuild"):
-        return rebuild(generations, partitions, origin, _switch_of(settings), done, watch, only)
+        return rebuild(generations, partitions, origin, _switch_of(settings), done, watch, only, digests)
 
 
 def rollback_served(

@@ -18,7 +18,7 @@ from memfold.projections.generations import FIRST
 from memfold.projections.unfinished import unfinished
 from memfold.replay import build as building
 from memfold.replay import source as sources
-from memfold.replay.build import BuiltShard
+from memfold.replay.build import BuiltShard, open_shard
 from memfold.replay.only_one import only_one
 from memfold.replay.progress import Progress
 from memfold.replay.rebuild import Rebuilt, rebuild
@@ -45,6 +45,7 @@ def rebuilt(log: ArchivedLog, names: tuple[str, ...] = ("vector", "graph"), **mo
         log.partitions,
         log.origin(),
         lambda name, generation: log.generations[name].serve(generation),
+        digests=True,
         **more,  # type: ignore[arg-type]
     )
 
@@ -166,7 +167,11 @@ def test_back_to_the_generation_before_with_all_that_was_written_since(log: Arch
     assert [each.previous() for each in more.generations.values()] == ["g0003", "g0003"]
     assert set(begun_at(found).values()) == {60}
     assert {position.offset for position, _ in standing(found).values()} == {89}
-    assert standing(found) == standing(rebuilt(more)), "caught up before it was served"
+    expected = standing(rebuilt(more))
+    for (name, partition), (position, digest) in expected.items():
+        path = more.generations[name].shard_path("g0002", partition)
+        with closing(open_shard(name, path, partition, more.origin().embedding)) as shard:
+            assert (shard.position(), shard.digest()) == (position, digest), "caught up before it was served"
 
 
 def test_no_generation_before_is_an_error_that_says_so(log: ArchivedLog) -> None:

@@ -106,6 +106,7 @@ def test_projections_come_back_from_the_archive_with_the_network_off(tmp_path: P
         "rebuild",
         "--from",
         "archive",
+        "--digests",
     ]
     done = subprocess.run([*command, "--home", str(home), "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -60,7 +60,9 @@ class Before:
             self.rebuilt = {
                 source: {
                     (one.projection, shard.task.partition): shard.digest
-                    for one in rebuild_served(self.settings, ["vector", "graph"], source, lambda built: None)
+                    for one in rebuild_served(
+                        self.settings, ["vector", "graph"], source, lambda built: None, digests=True
+                    )
                     for shard in one.shards
                 }
                 for source in ("kafka", "archive")
