@@ -8,15 +8,15 @@ from pathlib import Path
 
 from memfold.audit.bounds import Bounds
 from memfold.audit.connection import ReadOnlySQL
-from memfold.audit.reading import Reading
+from memfold.audit.reading import MAX_OPENED, Reading
 from memfold.audit.snapshots import Snapshots
 from memfold.audit.tail import Tail
 from memfold.schemas.opening import Keys
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event
 
-MOST = 500_000
-"""Events of one subject that are opened to take some of them back: some ten seconds, and a gigabyte."""
+MOST = MAX_OPENED
+"""Events of one subject that are opened to take some of them back: what a caller could look at beforehand."""
 
 
 class FullLogPast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -21,7 +22,8 @@ async def revoke(
     command: RevokeRequested, command_id: str, draft: Draft, models: Models, events: Sequence[Event]
 ) -> MemoriesDecided:
     """`events` as `compensation` takes them. No chat model is asked, and the embedder only for what another one had embedded."""
-    wanted = compensation(events, command.commands, command_id)
+    # Of a long past it takes seconds, in which whoever decides has to answer Kafka.
+    wanted = await asyncio.to_thread(compensation, events, command.commands, command_id)
     embedder = models.embedder.model
     if refused := _refused(wanted):
         return draft.body("rejected", embedder, reason=refused)
