@@ -19,6 +19,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     Envelope,
+    ImportRequested,
     LogRecord,
     MemoriesDecided,
     MemoryRead,
@@ -40,7 +41,7 @@ class Asked(NamedTuple):
     def by(self, actor: str) -> bool:
         """Whether the whole command was asked by an actor or an agent."""
         command = self.command
-        if isinstance(command, AddRequested | ClearRequested | RetryRequested):
+        if isinstance(command, AddRequested | ClearRequested | RetryRequested | ImportRequested):
             return actor in (command.scope.actor_id, command.scope.agent_id)
         return command.actor_id == actor
 

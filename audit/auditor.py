@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from memfold.audit.changes import diff, state
 from memfold.audit.decoded import shown
 from memfold.audit.entries import log_entry, timeline_entries
 from memfold.audit.errors import UnknownRecord
+from memfold.audit.exported import exported
 from memfold.audit.full_log import FullLog, relations_of, versions_of
 from memfold.audit.history import DuckDBHistory
 from memfold.audit.opened_reads import told_read
@@ -37,7 +39,7 @@ from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
 from memfold.memory.noting import note
 from memfold.memory.reads import Reads
 from memfold.schemas.partitions import CLEARS
-from memfold.schemas.records import TakenBack
+from memfold.schemas.records import Scope, TakenBack
 
 Told = dict[str, Any]
 ReportName = Literal["access", "changes", "models", "retention"]
@@ -151,6 +153,21 @@ class Auditor(Struct, frozen=True):
         if not found:
             raise CommandRejected(f"nothing that rests on {wanted} is left to undo; nothing was written")
         return [(one.subject, part) for one in found for part in one.parts]
+
+    def exported(self, bounds: Bounds) -> Told:
+        """{results, left_out}: memories with their history, as `audit.exported` tells them, subject by subject: there may be more of
+        them than one question may open.
+        """
+        results: list[Told] = []
+        left_out: Counter[str] = Counter()
+        for subject, _, _ in self.log.directory.subjects(self.tenant):
+            if bounds.subject not in (None, subject):
+                continue
+            own = replace(bounds, subject=subject, scope=Scope())
+            read = self.log.lives(own)
+            left_out.update(read.left_out())
+            results += exported(versions_of(read.events, own), relations_of(read.events, own), bounds.scope)
+        return {"results": results, "left_out": dict(left_out)}
 
     def report(self, name: ReportName, bounds: Bounds) -> Report:
         """Raises as the report does."""

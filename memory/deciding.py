@@ -12,6 +12,7 @@ from memfold.memory.carrying import carry_out
 from memfold.memory.draft import Draft
 from memfold.memory.errors import InvalidInput, ModelUnavailable
 from memfold.memory.facts import FoundFact, Utterances
+from memfold.memory.importing import take_in
 from memfold.memory.merging import merge, split
 from memfold.memory.retrying import retry
 from memfold.memory.review_mark import with_review
@@ -28,6 +29,7 @@ from memfold.schemas.records import (
     Command,
     DeleteRequested,
     Event,
+    ImportRequested,
     Item,
     MemoriesDecided,
     MergeRequested,
@@ -46,11 +48,13 @@ async def decide(
     asked_at: datetime,
     state: SubjectState,
     models: Models,
+    taken: str = "",
     events: Sequence[Event] = (),
 ) -> MemoriesDecided:
     """The event's body for a command that was asked at a time. Folds `state` forward by it.
 
-    `events`, for what takes back: all before it, as `compensation` takes them.
+    `taken`: why the id that an import brings cannot be given, if it cannot. `events`, for what takes back: all before it, as
+    `compensation` takes them.
     """
     draft = Draft(command_id, state)
     embedder = models.embedder.model
@@ -68,6 +72,8 @@ async def decide(
             draft.delete(known, 0)
         case ClearRequested():
             draft.clear(Clear(command.scope, command.whole_tenant))
+        case ImportRequested():
+            return await take_in(command, draft, models, taken)
         case RetryRequested():
             return await retry(command, asked_at, draft, models)
         case RevokeRequested():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory, WriteUnknown
-from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
+from memfold.memory.ports import Holders, MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
 from memfold.memory.retrying import AT_ONCE as RETRIED_AT_ONCE
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.schemas.records import (
@@ -18,6 +18,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
+    ImportRequested,
     Item,
     MemoriesDecided,
     MergeRequested,
@@ -51,6 +52,7 @@ class Writing:
     log: WriteLog
     subjects: SubjectDirectory
     index: MemoryIndex
+    holders: Holders
     patience: float = 30.0
     """Seconds to wait for a command to be decided and seen."""
 
@@ -132,6 +134,15 @@ class Writing:
     async def revoke(self, subject: str, command: RevokeRequested, wait: bool, key: str | None) -> Written:
         """Raises CommandRejected where nothing is left to take back."""
         return await self._one(subject, command, wait, key)
+
+    async def take_in(self, imports: Sequence[tuple[ImportRequested, str]]) -> list[MemoriesDecided]:
+        """One command for each (memory, idempotency key), all in the log before any is waited for; what became of each, also of those
+        that were rejected.
+        """
+        receipts = await asyncio.gather(
+            *(self._append(self._own(command.scope), command, key, 0) for command, key in imports)
+        )
+        return await asyncio.gather(*(self.log.outcome(receipt, self.patience) for receipt in receipts))
 
     def _own(self, scope: Scope) -> str:
         return self.subjects.subject_of(self.tenant, *owner_of(scope))

@@ -25,6 +25,7 @@ from memfold.schemas.records import (
     ClearRequested,
     DeleteRequested,
     Envelope,
+    ImportRequested,
     MemoriesDecided,
     MemoryRead,
     MergeRequested,
@@ -47,6 +48,7 @@ BODIES: dict[str, type[Body]] = {
     "merge_requested": MergeRequested,
     "split_requested": SplitRequested,
     "revoke_requested": RevokeRequested,
+    "import_requested": ImportRequested,
     "memories_decided": MemoriesDecided,
     "memory_read": MemoryRead,
 }

@@ -21,7 +21,7 @@ from memfold.audit.errors import TooMuchToOpen
 from memfold.memory.deciding import decide
 from memfold.memory.errors import ForeignWriter, LogTruncated, ShardDamaged
 from memfold.memory.following import pinned
-from memfold.memory.ports import MemoryIndex, SubjectPast
+from memfold.memory.ports import Holders, MemoryIndex, SubjectPast
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
@@ -33,6 +33,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     Envelope,
+    ImportRequested,
     LogRecord,
     MemoriesDecided,
     MemoryRead,
@@ -73,6 +74,7 @@ class DecideRoom:
 
     models: Models
     index: MemoryIndex
+    holders: Holders
     keys: KeyStore
     reader: LogReader
     writer: LogWriter
@@ -164,7 +166,22 @@ class DecideSink:
             except (TooMuchToOpen, UnknownKey, ShardDamaged, LogTruncated) as unread:
                 # Of this command only: the partition goes on, and whoever asked learns what to mend.
                 return MemoriesDecided("rejected", reason=f"what was decided before cannot be read: {unread}")
-        return await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models, events)
+        taken = await self._taken(envelope, asked.command)
+        return await decide(
+            asked.command, envelope.command_id, envelope.occurred_at, state, models, taken, events
+        )
+
+    async def _taken(self, envelope: Envelope, command: Command) -> str:
+        """Why the id that an import brings cannot be given; empty where it can, or where nothing is imported."""
+        if not isinstance(command, ImportRequested):
+            return ""
+        holder = (await self._room.holders.holders([command.memory_id])).get(command.memory_id)
+        if holder is None:
+            return ""
+        if holder == (envelope.tenant, envelope.subject):
+            return f"the memory {command.memory_id} was here before and was deleted"
+        # Whose it is stays unsaid: it may be another tenant's.
+        return f"the id {command.memory_id} is that of a memory of somebody else"
 
     async def _judging(self, tenant: str, subject: str) -> tuple[SubjectState, Models]:
         """The subject's state, and the models, with the embedder whose vectors the state has: the served one, for this command."""

@@ -46,7 +46,7 @@ class LoggedRoom(Room):
     async def ask(self, command: Command) -> MemoriesDecided:
         command_id, number = str(uuid.UUID(int=len(self.events) + (4 << 76), version=4)), len(self.events)
         models = Models(self.embedder, self.extractor, self.decider)
-        body = await decide(command, command_id, self.now, self.state, models, self.events)
+        body = await decide(command, command_id, self.now, self.state, models, "", self.events)
         touched = dict.fromkeys(done.memory_id for done in body.operations if done.op != "NONE")
         touched |= dict.fromkeys(change.memory_id for change in body.relations)
         envelope = Envelope(
