@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from memfold.audit.asked_commands import asked_by, by_id
 from memfold.audit.bounds import Bounds, until_with
 from memfold.audit.bundle import Bundle, Bundling, Selection
 from memfold.audit.changes import diff, state
@@ -27,16 +29,17 @@ from memfold.audit.report_access import access_report
 from memfold.audit.report_changes import changes_report
 from memfold.audit.report_models import models_report
 from memfold.audit.report_retention import retention_report
+from memfold.audit.resting import Resting, resting
 from memfold.audit.result import AuditResult
 from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_key
 from memfold.audit.snapshot import Snapshot
-from memfold.audit.version_fold import Version
-from memfold.memory.errors import InvalidInput
+from memfold.audit.version_fold import Version, version_fold
+from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory
 from memfold.memory.noting import note
 from memfold.memory.reads import Reads
 from memfold.schemas.partitions import CLEARS
-from memfold.schemas.records import Scope
+from memfold.schemas.records import Scope, TakenBack
 
 Told = dict[str, Any]
 ReportName = Literal["access", "changes", "models", "retention"]
@@ -124,6 +127,32 @@ class Auditor(Struct, frozen=True):
                     "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
                 }
         raise UnknownRecord(f"no event, command or read of this tenant has the id {record_id}")
+
+    def resting_on(self, ids: Sequence[str]) -> list[Resting]:
+        """What rests on commands, each named by its id or its event's. Raises UnknownRecord, TooMuchToOpen."""
+        return resting(self.log, self.tenant, [by_id(self.log, self.tenant, one) for one in ids])
+
+    def resting_on_actor(self, actor: str, bounds: Bounds) -> list[Resting]:
+        """What rests on what an actor or agent asked inside the bounds. Raises TooMuchToOpen."""
+        return resting(self.log, self.tenant, asked_by(self.log, bounds, actor), actor)
+
+    async def to_revert(self, wanted: str) -> list[tuple[str, list[TakenBack]]]:
+        """(subject, what to take back) so that a memory says what it said before, or that what an event did is undone.
+
+        Raises UnknownMemory, CommandRejected where an event's doings were undone before.
+        """
+        versions = version_fold(await self.history.events_of(self.tenant, wanted), wanted)
+        if versions:
+            return [(versions[-1].subject, [TakenBack(versions[-1].event.envelope.command_id, wanted)])]
+        try:
+            found = await asyncio.to_thread(self.resting_on, [wanted])
+        except UnknownRecord:
+            raise UnknownMemory(
+                f"there never was a memory, an event or a command {wanted} in this tenant; nothing was written"
+            ) from None
+        if not found:
+            raise CommandRejected(f"nothing that rests on {wanted} is left to undo; nothing was written")
+        return [(one.subject, part) for one in found for part in one.parts]
 
     def exported(self, bounds: Bounds) -> Told:
         """{results, left_out}: memories with their history, as `audit.exported` tells them, subject by subject: there may be more of

@@ -43,11 +43,16 @@ def _memory(memory_id: str, life: Sequence[Version], held: Sequence[Asserted]) -
     told: Told = {
         "id": memory_id,
         **ids,
-        "versions": [_version(one, number) for number, one in enumerate(life)],
+        "versions": [_version(one, number) for number, one in enumerate(_brought(life))],
     }
     if held and life[-1].text is not None:
         told["relations"] = [_relation(one) for one in held]
     return told
+
+
+def _brought(life: Sequence[Version]) -> list[Version]:
+    """Without the deletes after which a memory was restored: an import knows a DELETE as the end."""
+    return [one for one in life if one.text is not None or one is life[-1]]
 
 
 def _version(version: Version, number: int) -> Told:

@@ -26,16 +26,16 @@ def fold_versions(operations: pa.Table, whole_clears: pa.Table, special: set[str
     `operations` count, and are in log order, as `whole_clears`, which end everything in the partition. Adds to `special`.
     """
     rows = operations.filter(
-        pc.is_in(operations["op"].cast(pa.large_string()), _words("ADD", "UPDATE", "DELETE"))
+        pc.is_in(operations["op"].cast(pa.large_string()), _words("ADD", "UPDATE", "DELETE", "RESTORE"))
     )
-    ops, subjects = _text_codes(rows["op"], ["ADD", "UPDATE", "DELETE"]), _codes(rows["subject"])
+    ops, subjects = _text_codes(rows["op"], ["ADD", "UPDATE", "DELETE", "RESTORE"]), _codes(rows["subject"])
     time, offset, version = (rows[name].to_numpy() for name in ("time", "offset", "version"))
     order, first = _grouped(_codes(rows["memory_id"]))
     ops, subjects, time, offset, version = (each[order] for each in (ops, subjects, time, offset, version))
     last = np.append(first[1:], True) if len(first) else first
     cleared_at, cleared_time = _next_clear(offset, whole_clears)
     wrong = first & (ops != 0)
-    wrong |= ~last & (ops == 2)
+    wrong |= (~last & (ops == 2)) | (ops == 3)
     later, before = np.flatnonzero(~first), np.flatnonzero(~first) - 1
     wrong[later] |= (ops[later] == 0) | (subjects[later] != subjects[before]) | (time[later] < time[before])
     wrong[later] |= (ops[later] == 1) & (version[later] <= version[before])

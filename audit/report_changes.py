@@ -13,6 +13,7 @@ KINDS = {
     "ADD": "memories added",
     "UPDATE": "memories changed",
     "DELETE": "memories gone",
+    "RESTORE": "memories back",
     "BEGIN": "relations begun",
     "END": "relations ended",
 }

@@ -1,8 +1,9 @@
 """Every version of every memory, out of events: the one fold behind history, the `versions` view and as_of.
 
-A clear counts where it covers the memory's scope while the memory is current. What fits nothing changed nothing and is left out: an
-UPDATE or DELETE of a memory that is gone, or that belongs to another subject. Only where the beginning of a memory cannot be read
-does its history begin later, with `begun` false: the projections do not show such a memory, and as_of neither.
+A clear counts where it covers the memory's scope while the memory is current. What fits nothing changed nothing and is left out:
+an UPDATE or DELETE of a memory that is gone, a RESTORE of one that is not, and what belongs to another subject. Only where the
+beginning of a memory cannot be read does its history begin later, with `begun` false: the projections do not show such a memory, and
+as_of neither.
 """
 
 from __future__ import annotations
@@ -89,11 +90,13 @@ class _Fold:
 
     def operate(self, event: Event, ordinal: int, done: Operation) -> None:
         at = self._last.get(done.memory_id)
-        if done.op not in ("ADD", "UPDATE", "DELETE") or (at is None and done.op == "DELETE"):
+        if done.op not in ("ADD", "UPDATE", "DELETE", "RESTORE") or (at is None and done.op == "DELETE"):
             return
         if at is not None:
             before = self.versions[at]
-            if done.op != "ADD" and done.memory_id not in self._current:
+            if done.op in ("UPDATE", "DELETE") and done.memory_id not in self._current:
+                return
+            if done.op == "RESTORE" and done.memory_id in self._current:
                 return
             if before.subject != event.envelope.subject:
                 return

@@ -11,8 +11,8 @@ from memfold.audit.version_fold import Version, version_fold
 from memfold.schemas.records import Event
 
 Entry = dict[str, Any]
-"""One version, ready for JSON. Mem0's fields: id, memory_id, old_memory, new_memory, event (ADD, UPDATE or DELETE), created_at and
-updated_at (ISO 8601 in UTC, by the broker's clock; of an imported version when it happened where it comes from), is_deleted,
+"""One version, ready for JSON. Mem0's fields: id, memory_id, old_memory, new_memory, event (ADD, UPDATE, DELETE, RESTORE), created_at
+and updated_at (ISO 8601 in UTC, by the broker's clock; of an imported version when it happened where it comes from), is_deleted,
 actor_id, role. Ours: version, command_id, event_id, partition, offset, metadata (a dict) and reason: "clear" where delete_all or
 reset took the memory out of view, "imported from mem0" where the version was brought along, else what the event gives."""
 

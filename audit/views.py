@@ -93,7 +93,7 @@ _SCOPE = (
 _VERSION = (
     Column("memory_id", _TEXT, "The memory."),
     Column("version", _INT, "1, 2, 3 ..."),
-    Column("event", _TEXT, "ADD, UPDATE or DELETE."),
+    Column("event", _TEXT, "ADD, UPDATE, DELETE or RESTORE (back after a DELETE)."),
     Column("text", _TEXT, "What it says in this version; null after DELETE."),
     Column("previous", _TEXT, "What it said before."),
     *_SCOPE,

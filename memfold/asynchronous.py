@@ -10,10 +10,11 @@ from memfold.audit.auditor import Auditor
 from memfold.audit.face import AsyncAudit
 from memfold.memory.readers import reading
 from memfold.serve.mem0_config import MemoryConfig, settings_of
+from memfold.taking_back import TakingBack
 from memfold.telling import Telling
 
 
-class AsyncMemory(Telling, Asking):
+class AsyncMemory(Telling, TakingBack, Asking):
     """An agent's memory, over the stack that runs in `home`, or over one that it starts and stops with the block.
 
     `settings` are those of `memfold config`. Use as `async with AsyncMemory() as memory`, or call `open` and `close`.

@@ -83,6 +83,8 @@ class Memory:
     retry = _waited_for(AsyncMemory.retry)
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)
+    revert = _waited_for(AsyncMemory.revert)
+    revoke = _waited_for(AsyncMemory.revoke)
     import_memories = _waited_for(AsyncMemory.import_memories)
     export_memories = _waited_for(AsyncMemory.export_memories)
     reset = _waited_for(AsyncMemory.reset)

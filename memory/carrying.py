@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from memfold.memory.draft import Draft
 from memfold.memory.facts import Decision, FoundFact
+from memfold.memory.review_mark import review_of, with_review
 from memfold.memory.state import Known
 from memfold.memory.understanding import Question, Understood, repeated, spoken
 
@@ -82,6 +83,7 @@ class _Carrying:
     def _write_over(self, known: Known, text: str, fact: FoundFact) -> None:
         item = self._question.items[fact.item]
         metadata = known.metadata if item.metadata == "{}" else item.metadata
+        metadata = with_review(metadata, review_of(known.metadata))
         vector = self._understood.vectors[text]
         self._draft.update(known, text, vector, fact.item, metadata, item.said_at, **self._told(fact))
         self._touched.add(known.memory_id)

@@ -51,7 +51,7 @@ def wants(event: Event, tree: Filter) -> list[str]:
     wanted = [
         memory_id
         for memory_id, op in done.items()
-        if (op == "UPDATE" and fields & _LATER) or (op == "DELETE" and fields - _DELETED)
+        if (op in ("UPDATE", "RESTORE") and fields & _LATER) or (op == "DELETE" and fields - _DELETED)
     ]
     return [*wanted, *(memory_id for memory_id in _related(event) if memory_id not in done)]
 

@@ -5,6 +5,7 @@ Input: a command and the subject's state. Output: the event's body; the state is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from memfold.memory.carrying import carry_out
@@ -14,6 +15,8 @@ from memfold.memory.facts import FoundFact, Utterances
 from memfold.memory.importing import take_in
 from memfold.memory.merging import merge, split
 from memfold.memory.retrying import retry
+from memfold.memory.review_mark import with_review
+from memfold.memory.revoking import revoke
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
 from memfold.memory.texts import said_key
@@ -25,6 +28,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
+    Event,
     ImportRequested,
     Item,
     MemoriesDecided,
@@ -32,6 +36,7 @@ from memfold.schemas.records import (
     Message,
     ModelCall,
     RetryRequested,
+    RevokeRequested,
     SplitRequested,
     UpdateRequested,
 )
@@ -44,10 +49,12 @@ async def decide(
     state: SubjectState,
     models: Models,
     taken: str = "",
+    events: Sequence[Event] = (),
 ) -> MemoriesDecided:
     """The event's body for a command that was asked at a time. Folds `state` forward by it.
 
-    `taken`: why the id that an import brings cannot be given, if it cannot.
+    `taken`: why the id that an import brings cannot be given, if it cannot. `events`, for what takes back: all before it, as
+    `compensation` takes them.
     """
     draft = Draft(command_id, state)
     embedder = models.embedder.model
@@ -69,6 +76,8 @@ async def decide(
             return await take_in(command, draft, models, taken)
         case RetryRequested():
             return await retry(command, asked_at, draft, models)
+        case RevokeRequested():
+            return await revoke(command, command_id, draft, models, events)
         case MergeRequested() | SplitRequested():
             try:
                 merge(command, draft) if isinstance(command, MergeRequested) else split(command, draft)
@@ -179,7 +188,8 @@ async def _update(
     known = draft.state.memories.get(command.memory_id)
     if known is None:
         return _rejected(command.memory_id, draft, models)
-    metadata = known.metadata if command.metadata is None else command.metadata
+    # Who writes by hand has looked at it.
+    metadata = with_review(known.metadata if command.metadata is None else command.metadata, "")
     item = Item([Message("user", command.text, known.scope.actor_id)], metadata)
     calls: list[ModelCall] = []
     facts: list[FoundFact] = []

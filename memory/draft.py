@@ -113,6 +113,15 @@ class Draft:
         self._clears.append(clear)
         self.state.clear(clear)
 
+    def bring_back(self, operation: Operation) -> None:
+        """An operation that takes back others; it is drawn up by what was, and not by the state."""
+        self._operate(operation)
+
+    def assert_again(self, held: RelationChange) -> None:
+        """What was ended holds again, under a new id: the graph keeps an ended assertion as it was."""
+        restored = replace(held, valid_to=None, restores=held.restores or held.assertion_id)
+        self._assert(restored, held.memory_id)
+
     def relate(
         self,
         memory_id: str,
@@ -139,7 +148,8 @@ class Draft:
     def move(self, held: RelationChange, entities: Mapping[str, str]) -> None:
         """The same relation between other entities: `entities` are new ids, by `source_entity` and `target_entity`."""
         self.retract([held])
-        self._assert(replace(held, **entities), held.memory_id)
+        # Another relation, also where this one was brought back.
+        self._assert(replace(held, restores="", **entities), held.memory_id)
 
     def retract(self, assertions: Iterable[RelationChange], over: datetime | None = None) -> None:
         """They hold no longer; `over` is when they stopped being true, if that is known."""

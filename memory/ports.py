@@ -306,6 +306,17 @@ class HistoryLog(Protocol):
         ...
 
 
+class SubjectPast(Protocol):
+    """Everything that was decided of one subject, out of the full log."""
+
+    async def events_of(self, tenant: str, subject: str) -> list[Event]:
+        """The subject's events and the clears of its tenant, those that count, in log order; what can no longer be opened is left out.
+
+        Raises TooMuchToOpen, UnknownKey, ShardDamaged, LogTruncated where they cannot be told.
+        """
+        ...
+
+
 class SubjectDirectory(Protocol):
     """Which random id stands for whom."""
 

@@ -27,7 +27,7 @@ class Reading(Protocol):
 S = TypeVar("S", bound=Reading)
 Verb = Callable[Concatenate[S, P], Coroutine[Any, Any, R]]
 
-_PARTS = ("results", "relations", "versions", "parts")
+_PARTS = ("results", "relations", "versions", "parts", "tree")
 _DIFFERENCES = ("added", "changed", "gone", "relations_begun", "relations_ended")
 
 

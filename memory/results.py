@@ -123,6 +123,22 @@ def retried_result(bodies: Iterable[MemoriesDecided], pending: int) -> Result:
     return result | {"degraded": failures[-1]} if failures else result
 
 
+def taken_back_result(written: Iterable[tuple[MemoriesDecided | None, Receipt]]) -> Result:
+    """What commands that take back changed: {results, relations, ended_relations, reviews, receipts}, of each the whole."""
+    found = list(written)
+    parts = [written_result(body, receipt) for body, receipt in found if body is not None]
+    names = ("results", "relations", "ended_relations")
+    result: Result = {name: [one for part in parts for one in part[name]] for name in names}
+    result["results"] = [one for one in result["results"] if one["event"] != "NONE"]
+    result["reviews"] = [
+        {"memory_id": one.memory_id, "command_id": one.command_id, "why": one.why}
+        for body, _ in found
+        if body is not None
+        for one in body.reviews
+    ]
+    return result | {"receipts": [receipt_result(receipt) for _, receipt in found]}
+
+
 def item_results(body: MemoriesDecided, items: int) -> list[Result]:
     """One {results, relations} for each item of a command, in order."""
     results: list[Result] = [{"results": [], "relations": []} for _ in range(items)]

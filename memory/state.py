@@ -128,6 +128,10 @@ class SubjectState:
         if len(self._heard) > HEARD:
             del self._heard[next(iter(self._heard))]
 
+    def forget_heard(self) -> None:
+        """After what was heard, or what it was judged by, was taken back."""
+        self._heard.clear()
+
     def go_over(self, model: str, vectors: Mapping[tuple[str, int], bytes]) -> None:
         """Another model's vectors instead, by memory and version; a memory that gets none waits in `bare` for `embed`."""
         self.model, self._nearest = model, None
@@ -222,7 +226,7 @@ class SubjectState:
     def operate(self, done: Operation) -> None:
         if done.op == "DELETE":
             self._drop(done.memory_id)
-        elif done.op in ("ADD", "UPDATE"):
+        elif done.op in ("ADD", "UPDATE", "RESTORE"):
             before = self.memories.get(done.memory_id)
             relations = before.relations if before else ()
             vector = done.vector or b""

@@ -23,6 +23,7 @@ from memfold.schemas.records import (
     MemoriesDecided,
     MergeRequested,
     RetryRequested,
+    RevokeRequested,
     Scope,
     SplitRequested,
     UpdateRequested,
@@ -129,6 +130,10 @@ class Writing:
     async def split(self, scope: Scope, entity: str, name: str, actor_id: str | None) -> Written:
         """Raises as `merge`."""
         return await self._one(self._own(scope), SplitRequested(entity, name, actor_id), True, None)
+
+    async def revoke(self, subject: str, command: RevokeRequested, wait: bool, key: str | None) -> Written:
+        """Raises CommandRejected where nothing is left to take back."""
+        return await self._one(subject, command, wait, key)
 
     async def take_in(self, imports: Sequence[tuple[ImportRequested, str]]) -> list[MemoriesDecided]:
         """One command for each (memory, idempotency key), all in the log before any is waited for; what became of each, also of those

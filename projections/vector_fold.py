@@ -2,7 +2,8 @@
 
 A memory's versions follow each other without a gap or an overlap: `valid_to` of one is `valid_from` of the next, also where the
 broker's clock went back. What does not fit is ignored, in the same way whatever the batches are: an ADD of a memory that was
-there before, an UPDATE or DELETE of one that is not current or that belongs to another subject.
+there before, an UPDATE or DELETE of one that is not current or that belongs to another subject, a RESTORE of one that is current
+or never was. A restored memory goes on with its versions; there is a gap where it was gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from memfold.schemas.records import Clear, Envelope, Event, Operation, RelationC
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_WRITES = ("ADD", "UPDATE", "DELETE")
+_WRITES = ("ADD", "UPDATE", "DELETE", "RESTORE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,12 @@ def moment(micros: int) -> datetime:
 class _State:
     def __init__(self, rows: Iterable[Row]) -> None:
         self.changed: dict[str, Row] = {}
-        self._seen: set[str] = set()
+        self._last: dict[str, Row] = {}
         self._current: dict[str, Row] = {}
         for row in rows:
-            self._seen.add(row.memory_id)
+            last = self._last.get(row.memory_id)
+            if last is None or last.version < row.version:
+                self._last[row.memory_id] = row
             if row.valid_to is None:
                 self._current[row.memory_id] = row
 
@@ -92,8 +95,12 @@ class _State:
 
     def _operate(self, done: Operation, event: Event, ordinal: int) -> None:
         if done.op == "ADD":
-            if done.memory_id not in self._seen:
+            if done.memory_id not in self._last:
                 self._put(done, event, None, ordinal)
+        elif done.op == "RESTORE":
+            last = self._last.get(done.memory_id)
+            if last is not None and last.valid_to is not None and _belongs(last, event.envelope):
+                self._put(done, event, last, ordinal)
         elif done.op in _WRITES:
             row = self._current.get(done.memory_id)
             if row is not None and _belongs(row, event.envelope):
@@ -126,10 +133,10 @@ class _State:
             actor_id=done.scope.actor_id,
             role=done.role,
             metadata=done.metadata,
-            relations="[]" if before is None else before.relations,
+            relations="[]" if before is None or done.op == "RESTORE" else before.relations,
             created_at=updated_at if before is None else before.created_at,
             updated_at=updated_at,
-            valid_from=recorded_at if before is None or before.valid_to is None else before.valid_to,
+            valid_from=_begins(done, recorded_at, before),
             valid_to=None,
             said_at=said_at,
             evt_offset=event.offset,
@@ -142,7 +149,7 @@ class _State:
             ordinal=ordinal if before is None else before.ordinal,
             vector=done.vector,
         )
-        self._seen.add(row.memory_id)
+        self._last[row.memory_id] = row
         self._current[row.memory_id] = self.changed[row.row_id] = row
 
     def _relate(self, changes: Sequence[RelationChange], event: Event) -> None:
@@ -164,6 +171,12 @@ class _State:
                 row.relations = relations
                 row.evt_offset = event.offset
                 self.changed[row.row_id] = row
+
+
+def _begins(done: Operation, recorded_at: int, before: Row | None) -> int:
+    if before is None or before.valid_to is None:
+        return recorded_at
+    return max(recorded_at, before.valid_to) if done.op == "RESTORE" else before.valid_to
 
 
 def _belongs(row: Row, envelope: Envelope) -> bool:

@@ -30,6 +30,7 @@ from memfold.schemas.records import (
     MemoryRead,
     MergeRequested,
     RetryRequested,
+    RevokeRequested,
     SplitRequested,
     UpdateRequested,
 )
@@ -46,6 +47,7 @@ BODIES: dict[str, type[Body]] = {
     "retry_requested": RetryRequested,
     "merge_requested": MergeRequested,
     "split_requested": SplitRequested,
+    "revoke_requested": RevokeRequested,
     "import_requested": ImportRequested,
     "memories_decided": MemoriesDecided,
     "memory_read": MemoryRead,

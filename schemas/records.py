@@ -80,6 +80,26 @@ class SplitRequested(Struct, frozen=True):
     actor_id: str | None = None
 
 
+class TakenBack(Struct, frozen=True):
+    """A command that counts no longer; with `memory_id`, only what it did to that memory."""
+
+    command_id: str
+    memory_id: str = ""
+
+
+class RevokeRequested(Struct, frozen=True):
+    commands: list[TakenBack]
+    verb: str
+    reason: str
+    actor_id: str | None = None
+
+
+class Review(Struct, frozen=True):
+    memory_id: str
+    command_id: str
+    why: str
+
+
 class Fact(Struct, frozen=True):
     text: str
     kind: str = "miscellaneous"
@@ -108,6 +128,7 @@ class Operation(Struct, frozen=True):
     said: str = ""
     said_count: int = 0
     when: str = ""
+    restores: str = ""
 
 
 class RelationChange(Struct, frozen=True, omit_defaults=True):
@@ -127,6 +148,7 @@ class RelationChange(Struct, frozen=True, omit_defaults=True):
     target_which: str = ""
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    restores: str = ""
 
 
 class ImportedVersion(Struct, frozen=True):
@@ -182,6 +204,8 @@ class MemoriesDecided(Struct, frozen=True):
     clears: list[Clear] = []
     calls: list[ModelCall] = []
     embedder: str = ""
+    taken_back: list[TakenBack] = []
+    reviews: list[Review] = []
 
 
 class MemoryRead(Struct, frozen=True):
@@ -207,6 +231,7 @@ Command = (
     | RetryRequested
     | MergeRequested
     | SplitRequested
+    | RevokeRequested
     | ImportRequested
 )
 Body = Command | MemoriesDecided | MemoryRead

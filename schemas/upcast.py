@@ -19,6 +19,7 @@ def _with_defaults(fields: Fields) -> Fields:
 
 _STEPS: dict[tuple[str, int], Callable[[Fields], Fields]] = {
     ("memories_decided", 1): _with_defaults,
+    ("memories_decided", 2): _with_defaults,
 }
 
 

@@ -27,6 +27,7 @@ from memfold.serve import (
     cli_rollback,
     cli_seals,
     cli_stack,
+    cli_taking_back,
     cli_understanding,
     cli_watch,
 )
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 cli_stack.register(app)
 cli_memory.register(app)
+cli_taking_back.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
 cli_watch.register(app)
@@ -52,6 +54,7 @@ app.add_typer(
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
 app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
 cli_rollback.register(cli_replay.app)
+cli_taking_back.register_replay(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)

@@ -89,7 +89,12 @@ def print_written(done: dict[str, Any], as_json: bool) -> None:
     """What a command changed."""
     if as_json:
         print_json(done)
-        return
+    else:
+        print_changed(done)
+
+
+def print_changed(done: dict[str, Any]) -> None:
+    """What one command or several changed, and their receipts."""
     rows: list[list[object]] = [
         [r["event"], r["memory"], r.get("previous_memory"), r["id"]] for r in done["results"]
     ]
@@ -99,11 +104,11 @@ def print_written(done: dict[str, Any], as_json: bool) -> None:
         print_relations(done["ended_relations"], "relations that ended")
     if "degraded" in done:
         console.print(f"kept as it was said, because a model failed: {done['degraded']}", markup=False)
-    receipt = done["receipt"]
-    console.print(
-        f"receipt: command {receipt['command_id']} at memfold.commands/{receipt['partition']}@{receipt['offset']}",
-        highlight=False,
-    )
+    for receipt in done.get("receipts") or [done["receipt"]]:
+        console.print(
+            f"receipt: command {receipt['command_id']} at memfold.commands/{receipt['partition']}@{receipt['offset']}",
+            highlight=False,
+        )
 
 
 def search(

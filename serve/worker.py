@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from memfold.audit.sealing import Sealer
+from memfold.audit.subject_past import FullLogPast
 from memfold.memory.errors import InvalidInput
 from memfold.memory.following import pinned
 from memfold.memory.understanding import Models
@@ -24,6 +25,7 @@ from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, r
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
+from memfold.serve.tail import KafkaTail
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
 from memfold.streams.archiving import LINGER, ArchiveSink
@@ -138,6 +140,9 @@ class Worker:
             self._progress["decide"],
             self._outcomes,
             self._metering.decided,
+            FullLogPast(
+                parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
+            ),
         )
 
     def _breakers(self) -> list[BreakerState]:

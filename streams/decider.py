@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from memfold.audit.errors import TooMuchToOpen
 from memfold.memory.deciding import decide
-from memfold.memory.errors import ForeignWriter
+from memfold.memory.errors import ForeignWriter, LogTruncated, ShardDamaged
 from memfold.memory.following import pinned
-from memfold.memory.ports import Holders, MemoryIndex
+from memfold.memory.ports import Holders, MemoryIndex, SubjectPast
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
@@ -36,6 +37,7 @@ from memfold.schemas.records import (
     LogRecord,
     MemoriesDecided,
     MemoryRead,
+    RevokeRequested,
 )
 from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
@@ -81,6 +83,7 @@ class DecideRoom:
     outcomes: Outcomes
     told: Callable[[MemoriesDecided], None]
     """Is told of each event as it is decided, to count it."""
+    past: SubjectPast
 
 
 class DecideSink:
@@ -139,20 +142,34 @@ class DecideSink:
         subject = (asked.envelope.tenant, asked.envelope.subject)
         self._in_flight.add(asked.envelope.command_id)
         self._states.admitted(*subject)
-        # Every loaded state of the tenant must know of it before anything is decided after it, and of nothing before.
-        admit = self._window.admit_alone if _for_whole_tenant(asked.command) else self._window.admit
+        # Every loaded state of the tenant must know of it before anything is decided after it, and of nothing before. What takes
+        # back reads the log: all that was decided before it has to stand there.
+        alone = _for_whole_tenant(asked.command) or isinstance(asked.command, RevokeRequested)
+        admit = self._window.admit_alone if alone else self._window.admit
         await admit(subject, size, lambda: self._decided(asked))
 
     async def _decided(self, asked: Asked) -> Decided:
         envelope = asked.envelope
         state, models = await self._judging(envelope.tenant, envelope.subject)
-        taken = await self._taken(envelope, asked.command)
-        body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models, taken)
+        body = await self._body(asked, state, models)
         self._room.told(body)
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
         return Decided(asked.offset, self._event(asked, body))
+
+    async def _body(self, asked: Asked, state: SubjectState, models: Models) -> MemoriesDecided:
+        envelope, events = asked.envelope, []
+        if isinstance(asked.command, RevokeRequested):
+            try:
+                events = await self._room.past.events_of(envelope.tenant, envelope.subject)
+            except (TooMuchToOpen, UnknownKey, ShardDamaged, LogTruncated) as unread:
+                # Of this command only: the partition goes on, and whoever asked learns what to mend.
+                return MemoriesDecided("rejected", reason=f"what was decided before cannot be read: {unread}")
+        taken = await self._taken(envelope, asked.command)
+        return await decide(
+            asked.command, envelope.command_id, envelope.occurred_at, state, models, taken, events
+        )
 
     async def _taken(self, envelope: Envelope, command: Command) -> str:
         """Why the id that an import brings cannot be given; empty where it can, or where nothing is imported."""

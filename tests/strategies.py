@@ -1,7 +1,7 @@
 """Hypothesis strategies that several rooms share: texts, scopes, operations, and whole histories of events.
 
 A history is what one partition of memfold.events may hold: several subjects of two tenants, memories that are added, updated,
-deleted and cleared, relations asserted and retracted, offsets with gaps, and events that a retry or a zombie worker wrote again.
+deleted, cleared and restored, relations asserted and retracted, offsets with gaps, and events that a retry or a zombie worker wrote again.
 `history` takes any `random.Random`, so tests that need thousands of events draw them from a seed with the same code.
 """
 
@@ -91,6 +91,10 @@ class World:
 
     def operation(self, owner: Owner, new_id: str) -> Operation:
         op = self.random.choice(["ADD", "ADD", "ADD", "UPDATE", "UPDATE", "DELETE", "NONE"])
+        gone = [operation for held_by, operation in self.gone.values() if held_by == owner]
+        if gone and self.random.random() < 0.1:
+            old = self.random.choice(gone)
+            return self._written("RESTORE", old.memory_id, old.version + 2, old.scope)
         # One in eight names a memory that is no longer there, as a decision made on a stale view would.
         known = self.gone if self.random.random() < 0.125 else self.live
         mine = [operation for held_by, operation in known.values() if held_by == owner]
@@ -133,7 +137,8 @@ class World:
             over = self.random.choice([None, EPOCH - timedelta(days=3)])
             ended = [change for change in held if self.random.random() < 0.8]
             changes += [replace(change, op="RETRACT", valid_to=over) for change in ended]
-        for ordinal in range(self.random.choice([0, 1, 2]) if operation.op in ("ADD", "UPDATE") else 0):
+        writes = operation.op in ("ADD", "UPDATE", "RESTORE")
+        for ordinal in range(self.random.choice([0, 1, 2]) if writes else 0):
             name = f"{command_id}/{operation.memory_id}/{ordinal}"
             source, relationship, target = map(self.random.choice, (_PEOPLE, _RELATIONSHIPS, _PEOPLE))
             assertion = str(uuid5(NAMESPACE_OID, name)), operation.memory_id
@@ -169,6 +174,9 @@ class World:
         for operation in body.operations:
             if operation.op == "ADD" or (operation.op == "UPDATE" and operation.memory_id in self.live):
                 self.live[operation.memory_id] = (owner, operation)
+            elif operation.op == "RESTORE" and operation.memory_id in self.gone:
+                self.live[operation.memory_id] = (owner, operation)
+                del self.gone[operation.memory_id]
             elif operation.op == "DELETE":
                 self._drop(operation.memory_id)
         for change in body.relations:

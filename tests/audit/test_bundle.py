@@ -208,7 +208,7 @@ LIES = {
     "another subject": ("manifest.json", swapped(b'"subject": "', b'"subject": "0'), "records/memfold.commands/0/0.avro"),
     "a byte of a record": (EVENT.format(3), lambda data: data[:-1] + bytes([data[-1] ^ 1]), EVENT.format(3)),
     "a hash of a proof": ("proofs.json", lambda data: _other_hash(data), "records/memfold.commands/0/0.avro"),
-    "a schema's field": ("schemas/memories_decided.v2.avsc", swapped(b'"text"', b'"was"'), "schemas/memories_decided.v2.avsc"),
+    "a schema's field": ("schemas/memories_decided.v3.avsc", swapped(b'"text"', b'"was"'), "schemas/memories_decided.v3.avsc"),
     "a checkpoint's size": ("checkpoints/memfold.events-00000.checkpoint", swapped(b"\n14\n", b"\n15\n"), "checkpoints/memfold.events"),
     "a key": ("keys.json", lambda data: data.replace(data[-8:-4], b"0000"), "records/memfold.commands/0/0.avro"),
     "the heads": ("heads.note", swapped(b"time ", b"time 1"), "heads.note"),

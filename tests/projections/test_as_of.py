@@ -39,7 +39,7 @@ class Truth:
     def __init__(self, events: list[Event]) -> None:
         self.memories: dict[str, tuple[tuple[str, str], Operation]] = {}
         self.relations: dict[str, tuple[tuple[str, str], Scope, RelationChange]] = {}
-        self._ever: set[str] = set()
+        self._ever: dict[str, tuple[str, str]] = {}
         for one in events:
             self._take(one)
 
@@ -60,7 +60,9 @@ class Truth:
             held = self.memories.get(done.memory_id)
             if done.op == "ADD" and done.memory_id not in self._ever:
                 self.memories[done.memory_id] = owner, done
-                self._ever.add(done.memory_id)
+                self._ever[done.memory_id] = owner
+            elif done.op == "RESTORE" and held is None and self._ever.get(done.memory_id) == owner:
+                self.memories[done.memory_id] = owner, done
             elif held is not None and held[0] == owner and done.op in ("UPDATE", "DELETE"):
                 del self.memories[done.memory_id]
                 if done.op == "UPDATE":

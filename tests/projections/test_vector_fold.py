@@ -49,9 +49,18 @@ def plain_fold(events: Sequence[Event]) -> list[Version]:
                 (v for v in mine if (v["valid_to"], v["tenant"], v["subject"]) == (None, tenant, subject)),
                 None,
             )
-            if (done.op == "ADD" and mine) or (done.op != "ADD" and old is None) or done.op == "NONE":
+            gone = next((v for v in mine if v["version"] == max(one["version"] for one in mine)), None)
+            if done.op == "RESTORE":
+                if (
+                    gone is None
+                    or gone["valid_to"] is None
+                    or (gone["tenant"], gone["subject"]) != (tenant, subject)
+                ):
+                    continue
+                old = {**gone, "relations": [], "valid_to": max(event.recorded_at, gone["valid_to"])}
+            elif (done.op == "ADD" and mine) or (done.op != "ADD" and old is None) or done.op == "NONE":
                 continue
-            if old is not None:
+            if old is not None and done.op != "RESTORE":
                 old["valid_to"] = max(event.recorded_at, old["valid_from"])
             if done.op == "DELETE":
                 continue
@@ -124,7 +133,7 @@ def meddled(events: Sequence[Event], random: Random) -> list[Event]:
         operations = [
             replace(
                 done,
-                op=random.choice(["ADD", "UPDATE", "DELETE", done.op]),
+                op=random.choice(["ADD", "UPDATE", "DELETE", "RESTORE", done.op]),
                 memory_id=random.choice([done.memory_id, random.choice(ids)]),
                 version=random.randint(1, 4),
                 vector=random.choice([done.vector, None]),

@@ -24,8 +24,11 @@ from memfold.schemas.records import (
     Operation,
     RelationChange,
     RetryRequested,
+    Review,
+    RevokeRequested,
     Scope,
     SplitRequested,
+    TakenBack,
     UpdateRequested,
 )
 
@@ -133,6 +136,19 @@ BODIES: dict[str, Body] = {
         ],
         "wordllama-256",
     ),
+    "memories_decided.v3": MemoriesDecided(
+        "decided",
+        "revoked by admin: poisoned",
+        operations=[
+            Operation("RESTORE", _ID + "1", 3, "I met Sarah", _ALEX, vector=b"\0\1" * 4, restores=_ID + "6")
+        ],
+        relations=[
+            RelationChange("ASSERT", _ID + "2", _ID + "1", "Sarah", "WORKS_AT", "Google", restores=_ID + "7")
+        ],
+        embedder="wordllama-256",
+        taken_back=[TakenBack(_ID + "8", _ID + "1"), TakenBack(_ID + "9")],
+        reviews=[Review(_ID + "1", _ID + "6", "written over what was taken back")],
+    ),
     "memory_read.v1": MemoryRead(
         "search",
         "failed",
@@ -149,6 +165,9 @@ BODIES: dict[str, Body] = {
     ),
     "retry_requested.v1": RetryRequested(_ALEX),
     "merge_requested.v1": MergeRequested("Bob", "Robert", "admin"),
+    "revoke_requested.v1": RevokeRequested(
+        [TakenBack(_ID + "8", _ID + "1"), TakenBack(_ID + "9")], "revoke", "poisoned", "admin"
+    ),
     "split_requested.v1": SplitRequested("Robert", "Bob", "admin"),
     "import_requested.v1": ImportRequested(
         _ID + "1",

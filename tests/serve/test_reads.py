@@ -82,6 +82,16 @@ async def test_each_verb_leaves_exactly_one_read_event(
     assert envelope.memory_ids == (["*"] if everything else [one] if gives else [])
 
 
+async def test_what_rests_on_a_command_is_shown_to_a_reader(stack: Settings, strict: AsyncMemory) -> None:
+    user = somebody()
+    await added(strict, user, "coffee is what I drink")
+    one = await added(strict, user, "tea is what I drink", agent_id="evil")
+    await strict.revoke(actor="evil", user_id=user, reason="a broken agent", dry_run=True)
+    ((envelope, body),) = users_reads(stack, user)
+    assert (body.verb, body.decision, body.count) == ("revoke", "allowed", 1)
+    assert envelope.memory_ids == [one]
+
+
 async def test_an_event_that_is_shown_and_one_that_is_followed_are_reads(
     stack: Settings, strict: AsyncMemory
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from memfold.audit.subject_past import FullLogPast
 from memfold.memory.errors import ForeignWriter
 from memfold.memory.facts import Extraction, Utterances
 from memfold.memory.understanding import Models
@@ -33,6 +34,7 @@ from memfold.schemas.records import (
     Scope,
 )
 from memfold.schemas.registry import Schema, newest, with_fingerprint
+from memfold.serve.tail import KafkaTail
 from memfold.streams.connection import Connection
 from memfold.streams.decider import DecideRoom, DecideSink
 from memfold.streams.ledger import Ledger
@@ -106,6 +108,7 @@ class Partition:
             self.progress,
             Outcomes(),
             self.told.append,
+            FullLogPast(self.folder / "archive", 3, KafkaTail(self.reader), self.keys),
         )
         sink = DecideSink(0, Ledger(self.folder / "ledger.db"), room)
         return sink, await sink.open(self.failed.set_result)

@@ -1,0 +1,1 @@
+../../memfold/taking_back.py
