@@ -35,7 +35,10 @@ class Memory:
     def __init__(
         self, *, home: str | Path | None = None, bootstrap_servers: str | None = None, **settings: Any
     ) -> None:
-        self._memory = AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings)
+        self._be(AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings))
+
+    def _be(self, memory: AsyncMemory) -> None:
+        self._memory = memory
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -44,6 +47,13 @@ class Memory:
     def from_config(cls, config_dict: Mapping[str, Any] | MemoryConfig, **settings: Any) -> Memory:
         """As AsyncMemory.from_config."""
         return cls(**settings_of(config_dict), **settings)
+
+    @classmethod
+    def open(cls, past: str | Path, *, home: str | Path | None = None, **settings: Any) -> Memory:
+        """As AsyncMemory.open."""
+        opened = cls.__new__(cls)
+        opened._be(AsyncMemory.open(past, home=home, **settings))
+        return opened
 
     def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
         with self._starting:
@@ -54,7 +64,7 @@ class Memory:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
     reading = staticmethod(reading)
-    open = _waited_for(AsyncMemory.open)
+    connect = _waited_for(AsyncMemory.connect)
     add = _waited_for(AsyncMemory.add)
     add_many = _waited_for(AsyncMemory.add_many)
     search = _waited_for(AsyncMemory.search)
@@ -89,7 +99,7 @@ class Memory:
             loop.close()
 
     def __enter__(self) -> Memory:
-        self.open()
+        self.connect()
         return self
 
     def __exit__(

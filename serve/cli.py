@@ -10,6 +10,7 @@ from rich.console import Console
 
 from memfold.memory.errors import MemfoldError
 from memfold.serve import (
+    cli_at,
     cli_audit,
     cli_bundle,
     cli_eval,
@@ -46,6 +47,7 @@ app.add_typer(
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
 cli_rollback.register(cli_replay.app)
+cli_at.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
