@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from memfold.memory.errors import InvalidInput
-from memfold.memory.moments import checked_moment
+from memfold.memory.messages import checked_time
+from memfold.memory.moments import CLOCKS_DIFFER
 from memfold.replay.build import BuiltShard
 from memfold.replay.past_build import build_past, check_folder
 from memfold.replay.past_log import ArchivedTopics, KafkaTopics
@@ -26,9 +28,13 @@ def past_at(
     watch: Watch = unwatched,
 ) -> Manifest:
     """Build what was known at a moment into `folder`. Raises InvalidInput, BrokerUnreachable, LogTruncated, NoRoom, RebuildRunning."""
-    then = checked_moment(moment)
+    then, now = checked_time(moment, "moment"), datetime.now(UTC)
     if then is None:
         raise InvalidInput("of which moment? Name one, e.g. 2026-03-03T10:00")
+    if then > now + CLOCKS_DIFFER:
+        raise InvalidInput(
+            f"moment {then.isoformat()} is still to come (now it is {now.isoformat(timespec='seconds')}); name an earlier one"
+        )
     folder = folder.expanduser().absolute()
     check_folder(folder, then, settings.tenant, settings.folder)
     if not (settings.folder / "keys.db").is_file():
