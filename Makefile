@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-long lint types imports check docs bench eval clean
+.PHONY: demo test test-long test-cluster lint types imports check docs bench eval clean
 
 demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker, no Java installed by hand.
 	@$(BIN)/python examples/demo.py
@@ -12,6 +12,9 @@ test: .venv/.dev  ## The whole test suite, against a real Kafka for each of two 
 
 test-long: .venv/.dev  ## The long forms: ten kills where the suite has two, soaks.
 	@$(BIN)/python -m pytest -q -m long --timeout 3600
+
+test-cluster: .venv/.dev  ## Three brokers under load, killed one after the other: for the night.
+	@$(BIN)/python -m pytest -q -m cluster --timeout 1800
 
 lint: .venv/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from memfold.audit.changes import diff, state
 from memfold.audit.decoded import shown
 from memfold.audit.entries import log_entry, timeline_entries
 from memfold.audit.errors import UnknownRecord
+from memfold.audit.exported import exported
 from memfold.audit.full_log import FullLog, relations_of, versions_of
 from memfold.audit.history import DuckDBHistory
 from memfold.audit.opened_reads import told_read
@@ -34,6 +36,7 @@ from memfold.memory.errors import InvalidInput
 from memfold.memory.noting import note
 from memfold.memory.reads import Reads
 from memfold.schemas.partitions import CLEARS
+from memfold.schemas.records import Scope
 
 Told = dict[str, Any]
 ReportName = Literal["access", "changes", "models", "retention"]
@@ -121,6 +124,21 @@ class Auditor(Struct, frozen=True):
                     "written_again": [one for one in others if one["offset"] != genuine[0]["offset"]],
                 }
         raise UnknownRecord(f"no event, command or read of this tenant has the id {record_id}")
+
+    def exported(self, bounds: Bounds) -> Told:
+        """{results, left_out}: memories with their history, as `audit.exported` tells them, subject by subject: there may be more of
+        them than one question may open.
+        """
+        results: list[Told] = []
+        left_out: Counter[str] = Counter()
+        for subject, _, _ in self.log.directory.subjects(self.tenant):
+            if bounds.subject not in (None, subject):
+                continue
+            own = replace(bounds, subject=subject, scope=Scope())
+            read = self.log.lives(own)
+            left_out.update(read.left_out())
+            results += exported(versions_of(read.events, own), relations_of(read.events, own), bounds.scope)
+        return {"results": results, "left_out": dict(left_out)}
 
     def report(self, name: ReportName, bounds: Bounds) -> Report:
         """Raises as the report does."""

@@ -49,3 +49,13 @@ def _genuine(record: LogRecord, keys: Keys) -> bool:
         # An event whose key is gone cannot vouch for itself; the projections do not count it either.
         return False
     return True
+
+
+def fence_before(snapshot: Snapshot, partition: int, offset: int, keys: Keys) -> int:
+    """The highest command offset of the genuine events before an offset; -1 where there is none."""
+    offsets, commands = snapshot.command_offsets(partition, offset, 0)
+    for place in np.argsort(commands, kind="stable")[::-1]:
+        (record,) = snapshot.records(partition, [int(offsets[place])])
+        if _genuine(record, keys):
+            return int(commands[place])
+    return -1

@@ -80,6 +80,10 @@ class FullLog:
         """
         return self.events.ask(lambda snapshot: self._reading.lives(snapshot, bounds))
 
+    def lives_of(self, bounds: Bounds, subjects: set[str] | None) -> Read:
+        """`lives` of the subjects, None: of anybody. Raises as it does."""
+        return self.events.ask(lambda snapshot: self._reading.lives_of(snapshot, bounds, subjects))
+
     def state(self, bounds: Bounds, at: datetime) -> Told:
         """What the memories of everybody in the tenant said at a moment, and the relations that were held, as `changes.state` tells it.
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from memfold.schemas.records import Clear, Event, Operation, Scope
+from memfold.schemas.records import IMPORTED, Clear, Event, Operation, Scope
 
 CLEAR = "clear"
 
@@ -25,7 +25,8 @@ class Version(Struct, frozen=True):
     `valid_from` to `valid_to` (None: still) is when it was what the memory said; of a DELETE nothing is, and its text is None.
     Versions of a memory follow each other without gap or overlap, also where the broker's clock went back. `subject` is whose
     memory it is (a clear of the tenant is an event of nobody's), `said` the operation whose words and metadata count, `actor_id`
-    who did this one.
+    who did this one. `happened_at` is when an imported version came to be where it comes from, as far as that is known; None for what
+    happened here. `created_at` is the memory's: when the log learnt of it, or when it happened.
     """
 
     event: Event
@@ -44,6 +45,7 @@ class Version(Struct, frozen=True):
     created_at: datetime | None
     begun: bool
     reason: str | None
+    happened_at: datetime | None = None
 
     def holds(self, moment: datetime) -> bool:
         """Whether this is what the memory said at a moment."""
@@ -104,7 +106,8 @@ class _Fold:
         moment = event.recorded_at if before is None else max(event.recorded_at, before.valid_from)
         if held is not None and at is not None:
             self.versions[at] = replace(held, valid_to=moment)
-        created_at = moment if done.op == "ADD" else before.created_at if before else None
+        happened_at = done.said_at if event.body.reason.startswith(IMPORTED) else None
+        created_at = (happened_at or moment) if done.op == "ADD" else before.created_at if before else None
         version = Version(
             event=event,
             place=place,
@@ -122,6 +125,7 @@ class _Fold:
             created_at=created_at,
             begun=done.op == "ADD" or (before is not None and before.begun),
             reason=reason,
+            happened_at=happened_at,
         )
         self._last[memory_id] = len(self.versions)
         self.versions.append(version)

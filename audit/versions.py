@@ -12,8 +12,9 @@ from memfold.schemas.records import Event
 
 Entry = dict[str, Any]
 """One version, ready for JSON. Mem0's fields: id, memory_id, old_memory, new_memory, event (ADD, UPDATE or DELETE), created_at and
-updated_at (ISO 8601 in UTC, by the broker's clock), is_deleted, actor_id, role. Ours: version, command_id, event_id, partition,
-offset, metadata (a dict) and reason: "clear" where delete_all or reset took the memory out of view, else what the event gives."""
+updated_at (ISO 8601 in UTC, by the broker's clock; of an imported version when it happened where it comes from), is_deleted,
+actor_id, role. Ours: version, command_id, event_id, partition, offset, metadata (a dict) and reason: "clear" where delete_all or
+reset took the memory out of view, "imported from mem0" where the version was brought along, else what the event gives."""
 
 
 def versions(events: Iterable[Event], memory_id: str) -> list[Entry]:
@@ -30,7 +31,7 @@ def _entry(version: Version) -> Entry:
         "new_memory": version.text,
         "event": version.op,
         "created_at": None if version.created_at is None else version.created_at.isoformat(),
-        "updated_at": None if version.op == "ADD" else event.recorded_at.isoformat(),
+        "updated_at": None if version.op == "ADD" else (version.happened_at or event.recorded_at).isoformat(),
         "is_deleted": deleted,
         "actor_id": version.actor_id,
         "role": version.said.role,

@@ -21,6 +21,7 @@ from benchmarks.replay import replay
 from benchmarks.seals import seals
 from benchmarks.stages import stages
 from benchmarks.table import Row, report
+from benchmarks.watching import watching
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import settings_from
 
@@ -29,6 +30,7 @@ ALL = (
     "single",
     "ingest",
     "reads",
+    "watching",
     "endpoint",
     "stages",
     "rebuild",
@@ -43,7 +45,7 @@ ALL = (
 
 
 def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
-    measures = {"idle": idle, "single": single, "ingest": ingest, "reads": reads}
+    measures = {"idle": idle, "single": single, "ingest": ingest, "reads": reads, "watching": watching}
     chosen = [name for name in measures if name in wanted]
     if not chosen:
         return []

@@ -47,7 +47,7 @@ def cli() -> str:
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     children = getattr(command, "commands", None)
-    if children is None:
+    if children is None or command.invoke_without_command:
         yield path, command
     for name, child in (children or {}).items():
         yield from _commands(f"{path} {name}", child)

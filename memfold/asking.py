@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from memfold.audit.bounds import checked_bounds
 from memfold.audit.explanation import explanation
 from memfold.audit.versions import versions
 from memfold.memory.errors import UnknownMemory
 from memfold.memory.exploring import checked_format, checked_sparql, checked_walk
+from memfold.memory.log_position import checked_since
 from memfold.memory.messages import checked_text
 from memfold.memory.moments import checked_moment
 from memfold.memory.reach import checked_reach
@@ -24,6 +27,7 @@ from memfold.memory.results import (
     searched_result,
 )
 from memfold.memory.scopes import checked_scope
+from memfold.memory.watch import AsyncWatch, Watcher
 from memfold.memory.writing import checked_memory_id
 from memfold.opened import Opened
 
@@ -96,6 +100,31 @@ class Asking(Opened):
             "relations": [relation_result(relation) for relation in relations],
         }
 
+    def watch(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        since: Any = None,
+    ) -> AsyncWatch:
+        """Every change of the scope as it is decided, without an end: `async for change in memory.watch(user_id="alex")`.
+
+        A change is {event, id, memory, version, relations, ended_relations, at, command_id, position} with the ids, and what the
+        memory holds (docs/streaming.md). `event`: ADD, UPDATE, DELETE, RELATIONS (only those changed), ERASED (of a subject that was
+        erased) or CLEAR (more was cleared than can be named). `filters` as in `search`, of the memory as the change leaves it.
+        `since`: the `position` of a change, to go on after it; or a moment as for `as_of`; None: from when it is opened. Raises
+        InvalidInput, InvalidType; see AsyncWatch.
+        """
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        reach, begin = checked_reach(filters, ids), checked_since(since)
+
+        async def ready(watch: AsyncWatch) -> Watcher:
+            return (await self._ready()).watches.watcher(watch, reach, tuple(ids.values()))
+
+        return AsyncWatch(ready, begin)
+
     @recorded("relations")
     async def relations(
         self,
@@ -161,6 +190,20 @@ class Asking(Opened):
         """
         scope, wanted = checked_scope(user_id, agent_id, run_id), checked_format(format)
         return await (await self._ready()).exploring.export(scope, wanted)
+
+    @recorded("export_memories")
+    async def export_memories(
+        self, *, user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None
+    ) -> Result:
+        """Memories with their whole history, deleted ones too, in the shape that `import_memories` takes: {results, left_out}.
+
+        Without any id those of the whole tenant. `left_out` counts records by why they cannot be told: their key was destroyed, they
+        are forged. Raises InvalidInput, TooMuchToOpen (100,000 records of one user).
+        """
+        auditor = (await self._ready()).auditor
+        ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
+        bounds = checked_bounds(auditor.tenant, auditor.log.directory, **ids)
+        return await asyncio.to_thread(auditor.exported, bounds)
 
     @recorded("history", "memory_id")
     async def history(self, memory_id: str) -> list[Result]:

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from memfold.asynchronous import AsyncMemory
 from memfold.audit.waiting import Audit
 from memfold.memory.readers import reading
+from memfold.memory.waited_watch import Watch
 from memfold.serve.mem0_config import MemoryConfig, settings_of
 
 P = ParamSpec("P")
@@ -81,7 +82,24 @@ class Memory:
     retry = _waited_for(AsyncMemory.retry)
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)
+    import_memories = _waited_for(AsyncMemory.import_memories)
+    export_memories = _waited_for(AsyncMemory.export_memories)
     reset = _waited_for(AsyncMemory.reset)
+
+    def watch(
+        self,
+        *,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        since: Any = None,
+    ) -> Watch:
+        """Every change of the scope as it is decided, from here on or from `since`; see AsyncMemory.watch."""
+        watch = self._memory.watch(
+            user_id=user_id, agent_id=agent_id, run_id=run_id, filters=filters, since=since
+        )
+        return Watch(watch, self._wait_for)
 
     @property
     def audit(self) -> Audit:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from memfold.memory.bringing import bring
 from memfold.memory.errors import InvalidInput, InvalidType
 from memfold.memory.messages import Messages, checked_item, checked_metadata, checked_text
 from memfold.memory.results import Result, item_results, receipt_result, retried_result, written_result
@@ -165,6 +167,28 @@ class Telling(Opened):
         one, going = checked_text("entity", entity), checked_text("name", name)
         writing = (await self._ready()).writing
         return _written(await writing.split(scope, one, going, checked_id("actor_id", actor_id)))
+
+    async def import_memories(
+        self,
+        memories: Sequence[Mapping[str, Any]],
+        *,
+        source: str = "jsonl",
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Result:
+        """Take in memories that began elsewhere, with their ids, times and history, as `export_memories` gives them: {imported,
+        there_before, degraded, refused: [{place, reason}], differing: [{place, reason}]}; `place` counts from 0.
+
+        No model decides, and the same memory of the same `source` counts once. The ids say whose those are that name nobody. One that
+        is refused keeps no other out. Raises as `add`; after WriteUnknown or NotVisibleYet call again with the same memories.
+        """
+        anyone = user_id is None and agent_id is None and run_id is None
+        whose = None if anyone else checked_scope(user_id, agent_id, run_id)
+        if isinstance(memories, str | bytes | Mapping) or not isinstance(memories, Sequence):
+            raise InvalidType(f"memories must be a list of dicts, not {type(memories).__name__}")
+        named = checked_text("source", checked_id("source", source))
+        return asdict(await bring((await self._ready()).writing, memories, named, whose))
 
     async def reset(self, *, wait: bool = True, idempotency_key: str | None = None) -> Result:
         """Take everything of the tenant out of view. An event too: what came before stays in the log."""

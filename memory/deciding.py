@@ -11,6 +11,7 @@ from memfold.memory.carrying import carry_out
 from memfold.memory.draft import Draft
 from memfold.memory.errors import InvalidInput, ModelUnavailable
 from memfold.memory.facts import FoundFact, Utterances
+from memfold.memory.importing import take_in
 from memfold.memory.merging import merge, split
 from memfold.memory.retrying import retry
 from memfold.memory.scopes import owner_of
@@ -24,6 +25,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
+    ImportRequested,
     Item,
     MemoriesDecided,
     MergeRequested,
@@ -36,9 +38,17 @@ from memfold.schemas.records import (
 
 
 async def decide(
-    command: Command, command_id: str, asked_at: datetime, state: SubjectState, models: Models
+    command: Command,
+    command_id: str,
+    asked_at: datetime,
+    state: SubjectState,
+    models: Models,
+    taken: str = "",
 ) -> MemoriesDecided:
-    """The event's body for a command that was asked at a time. Folds `state` forward by it."""
+    """The event's body for a command that was asked at a time. Folds `state` forward by it.
+
+    `taken`: why the id that an import brings cannot be given, if it cannot.
+    """
     draft = Draft(command_id, state)
     embedder = models.embedder.model
     match command:
@@ -55,6 +65,8 @@ async def decide(
             draft.delete(known, 0)
         case ClearRequested():
             draft.clear(Clear(command.scope, command.whole_tenant))
+        case ImportRequested():
+            return await take_in(command, draft, models, taken)
         case RetryRequested():
             return await retry(command, asked_at, draft, models)
         case MergeRequested() | SplitRequested():

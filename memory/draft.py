@@ -101,6 +101,14 @@ class Draft:
         """Nothing changes: the memory says it already."""
         self._operate(Operation("NONE", known.memory_id, known.version, known.text, known.scope, ordinal))
 
+    def take(self, operation: Operation) -> None:
+        """An operation that was decided elsewhere, as it is."""
+        self._operate(operation)
+
+    def hold(self, relation: RelationChange, memory_id: str) -> None:
+        """A relation that is known to hold, with its memory as evidence."""
+        self._assert(relation, memory_id)
+
     def clear(self, clear: Clear) -> None:
         self._clears.append(clear)
         self.state.clear(clear)

@@ -34,6 +34,14 @@ class BrokerUnreachable(MemfoldError, ConnectionError):
     """Kafka does not answer; nothing was written. Do: `memfold up`, or correct `bootstrap_servers`."""
 
 
+class BrokerTooOld(MemfoldError, RuntimeError):
+    """A broker is older than what memfold asks of it; nothing was written. Do: upgrade the brokers that the message names."""
+
+
+class NotAuthorized(MemfoldError, PermissionError):
+    """Kafka knows who asks and refuses, or does not know. Do: correct the credentials, or grant what `memfold infra acls` lists."""
+
+
 class ViewUnreachable(MemfoldError, ConnectionError):
     """No worker answers for a projection. Do: `memfold status`; start the worker that is missing (`memfold worker ROLE`)."""
 
@@ -72,6 +80,10 @@ class ModelUnavailable(MemfoldError, ConnectionError):
     def __init__(self, message: str, calls: list[ModelCall] | None = None) -> None:
         super().__init__(message)
         self.calls = calls or []
+
+
+class Mem0Unavailable(MemfoldError, ConnectionError):
+    """Mem0's service gave no usable answer. Do: what the message names, and run the import again: what came in counts once."""
 
 
 class ModelFileChanged(MemfoldError, RuntimeError):

@@ -17,18 +17,18 @@ CLOCKS_DIFFER = timedelta(seconds=5)
 _NOTHING_YET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def checked_moment(as_of: object) -> datetime | None:
+def checked_moment(as_of: object, name: str = "as_of") -> datetime | None:
     """A moment in the past, None for now. Raises InvalidInput, InvalidType; also for one that is still to come.
 
     What will be known then nobody can say yet, and an answer about the past has to stay the same.
     """
-    moment = checked_time(as_of, "as_of")
+    moment = checked_time(as_of, name)
     if moment is None:
         return None
     now = datetime.now(UTC)
     if moment > now + CLOCKS_DIFFER:
         raise InvalidInput(
-            f"as_of {moment.isoformat()} is still to come (now it is {now.isoformat(timespec='seconds')}); "
+            f"{name} {moment.isoformat()} is still to come (now it is {now.isoformat(timespec='seconds')}); "
             "leave it out to ask for now"
         )
     return max(moment, _NOTHING_YET)

@@ -126,6 +126,14 @@ class Within(Struct, frozen=True):
     runs: tuple[str, ...] | None = None
 
 
+class Holders(Protocol):
+    """Who has had an id, among all that this deployment keeps: what decides whether an import may bring it."""
+
+    async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """(tenant, subject) of each that any version in the served generation has, also one that is over; new ids are left out."""
+        ...
+
+
 Seen = Mapping[int, object]
 """What a reader has seen so far; only the feed that gave it can read it."""
 

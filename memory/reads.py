@@ -37,7 +37,10 @@ class Read(Struct, frozen=True):
 
 
 class ReadLog(Protocol):
-    """Where reads are recorded."""
+    """Where reads are recorded. `strict`: nothing may be given before its read is recorded."""
+
+    @property
+    def strict(self) -> bool: ...
 
     async def record(self, read: Read) -> None:
         """Raises ReadNotRecorded where nothing may be answered without it; else what is lost is counted."""

@@ -11,7 +11,7 @@ from typing import Any
 from memfold.memory.ports import Around, MemoryRow, Receipt, Relation
 from memfold.memory.reranking import Reordered
 from memfold.memory.wide import Searched
-from memfold.schemas.records import MemoriesDecided, Operation, RelationChange
+from memfold.schemas.records import MemoriesDecided, Operation, RelationChange, Scope
 
 Result = dict[str, Any]
 
@@ -152,7 +152,7 @@ def memory_result(
         "role": row.role,
     }
     result |= _told(row.kind, row.when, row.pending)
-    result |= {name: value for name, value in zip(_SCOPE, row.scope.ids(), strict=True) if value is not None}
+    result |= scope_result(row.scope)
     if score is not None:
         result["score"] = round(score, 6)
     if parts is not None:
@@ -167,6 +167,16 @@ def searched_result(searched: Searched) -> Result:
 
 
 _SCOPE = ("user_id", "agent_id", "run_id", "actor_id")
+
+
+def told_result(metadata: str, role: str | None) -> Result:
+    """{metadata, role} of a memory as an operation holds them."""
+    return {"metadata": json.loads(metadata), "role": role}
+
+
+def scope_result(scope: Scope) -> Result:
+    """The ids that there are."""
+    return {name: value for name, value in zip(_SCOPE, scope.ids(), strict=True) if value is not None}
 
 
 def memory_results(rows: Iterable[MemoryRow]) -> list[Result]:

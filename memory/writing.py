@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from memfold.memory.errors import CommandRejected, InvalidInput, UnknownMemory, WriteUnknown
-from memfold.memory.ports import MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
+from memfold.memory.ports import Holders, MemoryIndex, MemoryRow, Receipt, SubjectDirectory, WriteLog
 from memfold.memory.retrying import AT_ONCE as RETRIED_AT_ONCE
 from memfold.memory.scopes import checked_id, owner_of
 from memfold.schemas.records import (
@@ -18,6 +18,7 @@ from memfold.schemas.records import (
     ClearRequested,
     Command,
     DeleteRequested,
+    ImportRequested,
     Item,
     MemoriesDecided,
     MergeRequested,
@@ -50,6 +51,7 @@ class Writing:
     log: WriteLog
     subjects: SubjectDirectory
     index: MemoryIndex
+    holders: Holders
     patience: float = 30.0
     """Seconds to wait for a command to be decided and seen."""
 
@@ -127,6 +129,15 @@ class Writing:
     async def split(self, scope: Scope, entity: str, name: str, actor_id: str | None) -> Written:
         """Raises as `merge`."""
         return await self._one(self._own(scope), SplitRequested(entity, name, actor_id), True, None)
+
+    async def take_in(self, imports: Sequence[tuple[ImportRequested, str]]) -> list[MemoriesDecided]:
+        """One command for each (memory, idempotency key), all in the log before any is waited for; what became of each, also of those
+        that were rejected.
+        """
+        receipts = await asyncio.gather(
+            *(self._append(self._own(command.scope), command, key, 0) for command, key in imports)
+        )
+        return await asyncio.gather(*(self.log.outcome(receipt, self.patience) for receipt in receipts))
 
     def _own(self, scope: Scope) -> str:
         return self.subjects.subject_of(self.tenant, *owner_of(scope))

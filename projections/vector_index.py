@@ -140,6 +140,21 @@ class LanceMemoryIndex:
         }
         return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
 
+    async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """(tenant, subject) of each that any version has, also one that is over, whatever the tenant; new ids are left out."""
+        if not memory_ids:
+            return {}
+        condition = one_of("memory_id", dict.fromkeys(memory_ids))
+
+        async def asked(table: AsyncTable) -> pa.Table:
+            return await table.query().where(condition).select(["memory_id", "tenant", "subject"]).to_arrow()
+
+        return {
+            row["memory_id"]: (row["tenant"], row["subject"])
+            for found in await self.ask_all("", None, asked)
+            for row in found.to_pylist()
+        }
+
     async def pending(self, tenant: str) -> dict[str, int]:
         """How many current memories of each subject were kept as they were said because a model had failed."""
         condition = every(equal("tenant", tenant), "pending", CURRENT)

@@ -25,6 +25,7 @@ from memfold.schemas.records import (
     ClearRequested,
     DeleteRequested,
     Envelope,
+    ImportRequested,
     MemoriesDecided,
     MemoryRead,
     MergeRequested,
@@ -45,6 +46,7 @@ BODIES: dict[str, type[Body]] = {
     "retry_requested": RetryRequested,
     "merge_requested": MergeRequested,
     "split_requested": SplitRequested,
+    "import_requested": ImportRequested,
     "memories_decided": MemoriesDecided,
     "memory_read": MemoryRead,
 }

@@ -129,6 +129,30 @@ class RelationChange(Struct, frozen=True, omit_defaults=True):
     valid_to: datetime | None = None
 
 
+class ImportedVersion(Struct, frozen=True):
+    op: str
+    text: str
+    at: datetime | None = None
+    actor_id: str | None = None
+    role: str | None = None
+    metadata: str = "{}"
+    kind: str = ""
+    when: str = ""
+    pending: bool = False
+
+
+class ImportRequested(Struct, frozen=True):
+    memory_id: str
+    source: str
+    scope: Scope
+    versions: list[ImportedVersion]
+    relations: list[RelationChange] = []
+
+
+IMPORTED = "imported from "
+"""How the reason of an event begins that took a memory in from elsewhere; the source follows."""
+
+
 class Clear(Struct, frozen=True):
     scope: Scope
     whole_tenant: bool = False
@@ -183,6 +207,7 @@ Command = (
     | RetryRequested
     | MergeRequested
     | SplitRequested
+    | ImportRequested
 )
 Body = Command | MemoriesDecided | MemoryRead
 

@@ -21,6 +21,7 @@ from memfold.memory.readers import Reader
 from memfold.memory.reads import Reads
 from memfold.memory.recalling import Recalling
 from memfold.memory.reranking import Reranking
+from memfold.memory.watches import Watches
 from memfold.memory.writing import Writing
 from memfold.projections.graph_sparql import OxigraphSparql
 from memfold.projections.vector_wide import LanceWideIndex
@@ -35,7 +36,9 @@ from memfold.serve.read_log import KafkaReadLog
 from memfold.serve.seals import seal_now, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.tail import KafkaTail
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_address import addresses
+from memfold.serve.view_client import ViewClient, views_of
+from memfold.serve.watched_log import KafkaWatchedLog
 from memfold.streams.writer import LogWriter
 
 GATHERED_MS = 500
@@ -54,20 +57,24 @@ class Caller:
     views: ViewClient
     reads: Reads
     past: Past
+    watches: Watches
     _closing: AsyncExitStack
 
     @classmethod
     async def open(cls, settings: Settings) -> Caller:
-        """Connect to the stack in the home; where none runs, start one for as long as the caller is open."""
+        """Connect to the stack in the home, or to workers that share it; where none runs, start one for as long as the caller is open."""
         async with AsyncExitStack() as opening:
             bootstrap_servers = await asyncio.to_thread(running_stack, settings)
+            if settings.bootstrap_servers and addresses(settings.folder):
+                # Workers that nobody's `memfold up` keeps: started one by one, or on other machines.
+                bootstrap_servers = bootstrap_servers or settings.bootstrap_servers
             if bootstrap_servers is None:
                 stack = await asyncio.to_thread(EmbeddedStack.start, settings)
                 opening.callback(stack.stop)
                 bootstrap_servers = stack.bootstrap_servers
-            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+            parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers, ["caller"])
             opening.push_async_callback(parts.close)
-            views = ViewClient(settings.folder, settings.view_token())
+            views = views_of(settings)
             opening.push_async_callback(views.close)
             writer = LogWriter(parts.connection)
             opening.callback(writer.close)
@@ -79,6 +86,9 @@ class Caller:
             full_log = FullLog(archive, parts.partitions, tail, parts.keys, parts.keys)
             opening.callback(full_log.close)
             reads = _reads(settings, parts, writer, opening)
+            watched_log = KafkaWatchedLog(parts.reader, history, full_log)
+            watches = Watches(settings.tenant, watched_log, parts.keys, reads)
+            opening.push_async_callback(watches.close)
             signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
             log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
             recalling = Recalling(
@@ -93,7 +103,7 @@ class Caller:
                 LanceWideIndex(parts.index),
             )
             return cls(
-                Writing(settings.tenant, log, parts.keys, parts.index, settings.patience),
+                Writing(settings.tenant, log, parts.keys, parts.index, parts.index, settings.patience),
                 recalling,
                 Exploring(settings.tenant, views, views, OxigraphSparql(), parts.keys),
                 history,
@@ -107,6 +117,7 @@ class Caller:
                 views,
                 reads,
                 Past(recalling, parts.index, parts.feed),
+                watches,
                 opening.pop_all(),
             )
 

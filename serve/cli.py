@@ -15,6 +15,8 @@ from memfold.serve import (
     cli_bundle,
     cli_eval,
     cli_graph,
+    cli_import,
+    cli_infra,
     cli_memory,
     cli_projection,
     cli_proofs,
@@ -27,6 +29,7 @@ from memfold.serve import (
     cli_seals,
     cli_stack,
     cli_understanding,
+    cli_watch,
 )
 
 app = typer.Typer(
@@ -40,12 +43,15 @@ cli_stack.register(app)
 cli_memory.register(app)
 cli_graph.register(app)
 cli_understanding.register(app)
+cli_watch.register(app)
 cli_restore.register(app)
+app.add_typer(cli_import.app, name="import", help="Take in memories that began elsewhere.")
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
+app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
 cli_rollback.register(cli_replay.app)
 cli_at.register(cli_replay.app)
 cli_seals.register(cli_audit.app)

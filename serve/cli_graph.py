@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from memfold.memory.errors import InvalidInput
+from memfold.serve.cli_import import export_jsonl
 from memfold.serve.cli_options import (
     Agent,
     AsOf,
@@ -22,8 +23,13 @@ from memfold.synchronous import Memory
 
 
 def register(app: typer.Typer) -> None:
-    for name, verb in (("relations", relations), ("sparql", sparql), ("export", export)):
+    for name, verb in (("relations", relations), ("sparql", sparql)):
         app.command(name)(verb)
+    # A group that is a command too: `memfold export` gives the graph, `memfold export jsonl` the memories.
+    exporting = typer.Typer()
+    exporting.callback(invoke_without_command=True)(export)
+    exporting.command("jsonl")(export_jsonl)
+    app.add_typer(exporting, name="export")
 
 
 def relations(
@@ -116,6 +122,7 @@ def _shown(term: dict[str, Any] | None) -> object:
 
 
 def export(
+    context: typer.Context,
     user: User = None,
     agent: Agent = None,
     run: Run = None,
@@ -124,7 +131,9 @@ def export(
     home: Home = None,
     bootstrap_servers: Bootstrap = None,
 ) -> None:
-    """Give the graph of a user, agent or run away as RDF, with its provenance in PROV-O."""
+    """Give the graph of a user, agent or run away as RDF, with its provenance in PROV-O; `export jsonl` gives memories."""
+    if context.invoked_subcommand is not None:
+        return
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         text = memory.export(user_id=user, agent_id=agent, run_id=run, format=format)
     if output is None:

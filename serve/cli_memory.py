@@ -42,7 +42,8 @@ def register(app: typer.Typer) -> None:
         app.command(name)(verb)
 
 
-def _object(option: str, text: str | None) -> dict[str, Any] | None:
+def checked_object(option: str, text: str | None) -> dict[str, Any] | None:
+    """An option that holds a JSON object. Raises InvalidInput."""
     if text is None:
         return None
     try:
@@ -76,7 +77,7 @@ def add(
             user_id=user,
             agent_id=agent,
             run_id=run,
-            metadata=_object("--metadata", metadata),
+            metadata=checked_object("--metadata", metadata),
             infer=infer,
             wait=wait,
             idempotency_key=key,
@@ -127,7 +128,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find the memories that answer best, and the relations that belong to them."""
-    given = _object("--filters", filters) or {}
+    given = checked_object("--filters", filters) or {}
     chosen = {"AND": [given, {"relationship": relationship}]} if relationship else given
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         found = memory.search(
@@ -199,7 +200,7 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List the memories of a user, agent or run, oldest first."""
-    chosen = _object("--filters", filters)
+    chosen = checked_object("--filters", filters)
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
         found = memory.get_all(
             user_id=user, agent_id=agent, run_id=run, limit=limit, filters=chosen, as_of=as_of
@@ -222,7 +223,7 @@ def update(
 ) -> None:
     """Give a memory a new text; the old one stays in its history."""
     with Memory(home=home, bootstrap_servers=bootstrap_servers) as memory:
-        done = memory.update(memory_id, " ".join(text), metadata=_object("--metadata", metadata))
+        done = memory.update(memory_id, " ".join(text), metadata=checked_object("--metadata", metadata))
     print_written(done, as_json)
 
 
@@ -245,7 +246,15 @@ def history(
         print_json(found)
         return
     rows: list[list[object]] = [
-        [v["version"], v["event"], v["old_memory"], v["new_memory"], v["updated_at"], v["command_id"]]
+        [
+            v["version"],
+            v["event"],
+            v["old_memory"],
+            v["new_memory"],
+            v["updated_at"] or v["created_at"],
+            v["reason"],
+            v["command_id"],
+        ]
         for v in found
     ]
-    print_rows("history", ["version", "event", "old", "new", "when", "command"], rows)
+    print_rows("history", ["version", "event", "old", "new", "when", "reason", "command"], rows)

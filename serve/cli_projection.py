@@ -111,7 +111,7 @@ def run(name: Name, home: Home = None, bootstrap_servers: Bootstrap = None) -> N
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     declared = Mirrors(settings.folder).get(name)
     member, ready = ready_member(settings, f"keeping {name} ({declared.provider}) current")
-    run_process(settings, lambda parts: MirrorWorker(parts, declared, member), ready)
+    run_process(settings, ["mirror"], lambda parts: MirrorWorker(parts, declared, member), ready)
 
 
 @app.command()

@@ -52,7 +52,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in settings.model_dump(exclude_none=True, exclude_unset=True).items():
         plain = _revealed(value)
-        found[f"MEMFOLD_{name.upper()}"] = json.dumps(plain) if isinstance(plain, dict) else str(plain)
+        found[f"MEMFOLD_{name.upper()}"] = (
+            json.dumps(plain, default=str) if isinstance(plain, dict) else str(plain)
+        )
     return found | {"MEMFOLD_HOME": str(settings.folder)}
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
 from memfold.memory.errors import InvalidInput
 from memfold.memory.ports import Hit
 from memfold.projections.base import Standing
@@ -15,9 +13,9 @@ from memfold.serve.graph_mirrors import open_mirror
 from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.replaying import embedding_of
-from memfold.serve.view_address import announce
 from memfold.serve.view_nearest import add_nearest
 from memfold.serve.view_server import View, view_application
+from memfold.serve.view_site import serve_view
 from memfold.serve.worker import until_stopped
 from memfold.stores.searching import NearestAsked, nearest
 from memfold.streams.processor import Processor
@@ -86,14 +84,7 @@ class MirrorWorker:
         view = View({self.roles[0]: self._progress}, standings=self._standings, quarantined=quarantine.counts)
         application = view_application(view, settings.view_token())
         add_nearest(application, self._nearest)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        self._closing.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        address = announce(settings.folder, f"http://127.0.0.1:{port}", self.roles)
-        self._closing.callback(address.unlink, missing_ok=True)
+        await serve_view(application, settings.view, settings.folder, self.roles, self._closing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or the mirror fails; raises what it failed with."""

@@ -21,7 +21,7 @@ from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.replaying import embedding_of, origin_of
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import views_of
 from memfold.stores.errors import StoreRefused, StoreUnavailable
 
 
@@ -121,14 +121,14 @@ def _status(settings: Settings, mirrors: Mirrors, declared: Declared) -> MirrorS
 
 
 async def _positions(settings: Settings, declared: Declared) -> dict[int, int]:
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with views_of(settings) as views:
         found = await views.status()
     mine = [one for one in found if declared.role in one["roles"] and "positions" in one]
     return {int(p): offset for one in mine for p, offset in one["positions"][declared.role].items()}
 
 
 async def _standings(settings: Settings, declared: Declared) -> dict[int, Standing]:
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with views_of(settings) as views:
         found = await views.standings()
     return {partition: one for (role, partition), one in found.items() if role == declared.role}
 

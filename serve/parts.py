@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memfold.memory.errors import BrokerUnreachable, ShardDamaged
@@ -32,15 +33,19 @@ class Parts:
     feed: LanceMemoryFeed
 
     @classmethod
-    def open(cls, settings: Settings, bootstrap_servers: str | None) -> Parts:
-        """Raises BrokerUnreachable, TopicMisconfigured, WrongKey: nothing is served over a log that is not safe."""
+    def open(cls, settings: Settings, bootstrap_servers: str | None, roles: Sequence[str] = ()) -> Parts:
+        """`roles`: what this process will do (infra/acls.py); a right that it lacks is said now.
+
+        Raises BrokerUnreachable, NotAuthorized, BrokerTooOld, TopicMisconfigured, WrongKey: nothing is served over a log that is
+        not safe.
+        """
         home = settings.folder
         if bootstrap_servers is None:
             raise BrokerUnreachable(
                 f"no Kafka: nothing runs in {home} and bootstrap_servers is not set. Start one with `memfold up`"
             )
         connection = settings.connection(bootstrap_servers)
-        partitions = ensure_topics(connection, settings.topic_plan())
+        partitions = ensure_topics(connection, settings.topic_plan(), roles)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
         reader = LogReader(connection)

@@ -41,15 +41,15 @@ class KafkaReadLog:
         self, tenant: str, writer: LogWriter, keys: KeyStore, partitions: int, missed: MissedReads, *, strict: bool
     ) -> None:  # fmt: skip
         self._tenant, self._writer, self._keys, self._partitions = tenant, writer, keys, partitions
-        self._missed, self._strict = missed, strict
+        self._missed, self.strict = missed, strict
         self._waiting = 0
         self._counting = threading.Lock()
         # Whoever forgets to close still has his last reads on record.
         atexit.register(writer.close)
 
     async def record(self, read: Read) -> None:
-        body = replace(read.body, strict=self._strict)
-        if self._strict or len(read.memory_ids) > AT_ONCE:
+        body = replace(read.body, strict=self.strict)
+        if self.strict or len(read.memory_ids) > AT_ONCE:
             await self._written(replace(read, body=body))
             return
         for sealed in self._sealed(replace(read, body=body)):
@@ -62,7 +62,7 @@ class KafkaReadLog:
                 *(self._writer.append(ACCESS, partition, [(key, value)]) for partition, key, value in sealed)
             )
         except (NotWritten, WriteUnknown) as failure:
-            if self._strict:
+            if self.strict:
                 raise ReadNotRecorded(
                     f"the {read.body.verb} is not answered: audit.reads is strict, and its read event was not acknowledged "
                     f"({failure}). See `memfold status`; ask again when Kafka answers"

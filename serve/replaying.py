@@ -23,7 +23,7 @@ from memfold.serve.embedding import models_of
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import ViewClient, views_of
 
 Served = dict[tuple[str, int], Standing]
 
@@ -150,7 +150,7 @@ async def standings_of_workers(settings: Settings, partitions: int | None = None
         wait=wait_fixed(0.2),
         retry_error_callback=lambda state: state.outcome.result() if state.outcome else {},
     )
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with views_of(settings) as views:
         found: Served = await asking(_projections_of, views)
     return found
 
@@ -166,6 +166,6 @@ async def _switched_by_worker(settings: Settings, projection: str, generation: s
     """False when no living worker runs the projection."""
     if not any(projection in address.roles for address in addresses(settings.folder)):
         return False
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with views_of(settings) as views:
         await views.switch(projection, generation)
     return True

@@ -21,7 +21,7 @@ from memfold.serve.embedded import running_stack, worker_specs
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.status import Status, processes_of, status_of
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import ViewClient, views_of
 
 _REFRESH = 1.0
 
@@ -89,7 +89,7 @@ def _line(found: Status, rate: float) -> Text:
 async def _observed(settings: Settings) -> AsyncIterator[tuple[Parts, ViewClient]]:
     bootstrap_servers = await asyncio.to_thread(running_stack, settings) or settings.bootstrap_servers
     parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
-    views = ViewClient(settings.folder, settings.view_token())
+    views = views_of(settings)
     try:
         yield parts, views
     finally:

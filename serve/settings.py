@@ -6,7 +6,7 @@ import os
 import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,16 +18,14 @@ from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.serve.audit_settings import AuditSettings
 from memfold.serve.metrics_settings import MetricsSettings
+from memfold.serve.view_settings import ViewSettings
 from memfold.streams.connection import Connection
+from memfold.streams.credentials import Credentials
 from memfold.streams.topics import TopicPlan
 
 
-class Settings(BaseSettings):
-    """Every setting there is; `memfold config` prints them with their sources."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="MEMFOLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
-    )
+class _Place(BaseSettings):
+    """Where a deployment is; a class of its own so that these settings stand first wherever settings are listed."""
 
     home: Path = Field(
         default=Path("~/.memfold"), description="Where keys, projections and the embedded broker live."
@@ -38,18 +36,28 @@ class Settings(BaseSettings):
     bootstrap_servers: str | None = Field(
         default=None, description="An existing Kafka. Unset: the embedded one."
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_ca_location: str | None = None
-    ssl_certificate_location: str | None = None
-    ssl_key_location: str | None = None
+
+
+class Settings(Credentials, _Place):
+    """Every setting there is; `memfold config` prints them with their sources."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEMFOLD_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
     partitions: int = Field(
         default=4, ge=1, description="Of memfold.commands and memfold.events, when they are made."
     )
-    replication: int = Field(default=1, ge=1)
-    min_insync: int = Field(default=1, ge=1)
+    replication: int = Field(
+        default=1,
+        ge=1,
+        description="Brokers that keep each record, when the topics are made. 3 in a cluster.",
+    )
+    min_insync: int = Field(
+        default=1,
+        ge=1,
+        description="Of them, how many must have a record before it counts as written (min.insync.replicas). 2 of 3.",
+    )
     key: SecretStr | None = Field(
         default=None, description="Key-encrypting key, 32 bytes in base64. Unset: home/key."
     )
@@ -74,6 +82,7 @@ class Settings(BaseSettings):
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    view: ViewSettings = Field(default_factory=ViewSettings)
     weights: Weights = Field(
         default_factory=Weights, description="How much each part of a search's score counts."
     )
@@ -118,7 +127,9 @@ class Settings(BaseSettings):
         return key
 
     def view_token(self) -> str:
-        """What a caller shows to a worker's view on this machine."""
+        """What a caller shows to a worker's view."""
+        if self.view.token is not None:
+            return self.view.token.get_secret_value()
         return _private_file(self.folder / "run" / "view.token", secrets.token_urlsafe(32))
 
 
@@ -127,11 +138,13 @@ def settings_from(**given: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as wrong:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong.errors()]
-        names = [f"MEMFOLD_{'__'.join(map(str, e['loc'])).upper()}" for e in wrong.errors()]
-        raise InvalidInput(
-            f"configuration: {'; '.join(lines)}. Set {' or '.join(names)}, or pass it"
-        ) from None
+        lines = [
+            ": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, "))))
+            for e in wrong.errors()
+        ]
+        names = [f"MEMFOLD_{'__'.join(map(str, e['loc'])).upper()}" for e in wrong.errors() if e["loc"]]
+        set_by = " or ".join(names) or "them as MEMFOLD_<NAME>"
+        raise InvalidInput(f"configuration: {'; '.join(lines)}. Set {set_by}, or pass it") from None
 
 
 def _private_file(path: Path, content: str) -> str:

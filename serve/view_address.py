@@ -1,8 +1,13 @@
-"""Where the workers of a home answer: one small file a process, believed only while that very process lives."""
+"""Where the workers of a home answer: one small file a process.
+
+A process of this machine is believed only while that very process lives. Of another machine's that shares the home nothing can be
+told by its pid: its address is asked, and passed over while it does not answer.
+"""
 
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import psutil
@@ -10,36 +15,72 @@ from msgspec import Struct
 
 
 class ViewAddress(Struct, frozen=True):
-    """A worker's view: its URL, the roles it runs, and the process that it is (pid and start time)."""
+    """A worker's view: its URL, the roles it runs, and the process that it is (machine, pid and start time)."""
 
     url: str
     roles: tuple[str, ...]
     pid: int
     started: float
+    machine: str = ""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is known to have ended. A pid that another process has since is told by its start time."""
+        if self.machine != socket.gethostname():
+            return False
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) >= 0.01
+        except psutil.NoSuchProcess:
+            return True
 
 
 def announce(home: Path, url: str, roles: tuple[str, ...]) -> Path:
-    """Write this process's address; the file to remove when it ends."""
+    """Write this process's address, and take away those of this machine that are gone; the file to remove when it ends."""
     process = psutil.Process()
     folder = home / "run" / "views"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{process.pid}.json"
+    machine = socket.gethostname()
+    for path, address in _said(home):
+        if address.gone:
+            path.unlink(missing_ok=True)
+    path = folder / name_of(machine, process.pid, roles)
     temporary = path.with_suffix(".new")
-    address = {"url": url, "roles": roles, "pid": process.pid, "started": process.create_time()}
-    temporary.write_text(json.dumps(address))
+    fields = {
+        "url": url,
+        "roles": roles,
+        "pid": process.pid,
+        "started": process.create_time(),
+        "machine": machine,
+    }
+    temporary.write_text(json.dumps(fields))
     temporary.rename(path)
     return path
 
 
+def name_of(machine: str, pid: int, roles: tuple[str, ...]) -> str:
+    """Of the file."""
+    return f"{machine}-{pid}-{'-'.join(roles)}.json"
+
+
 def addresses(home: Path) -> list[ViewAddress]:
-    """The workers that are alive now. A pid that another process has since is told by its start time."""
-    found: list[ViewAddress] = []
+    """The workers of this machine that are alive now, then those that other machines have announced."""
+    found = [address for _, address in _said(home) if not address.gone]
+    return sorted(found, key=lambda address: address.machine != socket.gethostname())
+
+
+def _said(home: Path) -> list[tuple[Path, ViewAddress]]:
+    found: list[tuple[Path, ViewAddress]] = []
     for path in sorted((home / "run" / "views").glob("*.json")):
         try:
             fields = json.loads(path.read_text())
-            started = psutil.Process(fields["pid"]).create_time()
-        except (FileNotFoundError, psutil.NoSuchProcess):
+        except FileNotFoundError:
             continue
-        if abs(started - fields["started"]) < 0.01:
-            found.append(ViewAddress(fields["url"], tuple(fields["roles"]), fields["pid"], fields["started"]))
+        address = ViewAddress(
+            fields["url"],
+            tuple(fields["roles"]),
+            fields["pid"],
+            fields["started"],
+            fields.get("machine", socket.gethostname()),
+        )
+        found.append((path, address))
     return found

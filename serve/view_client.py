@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -16,21 +18,47 @@ from memfold.memory.errors import InvalidInput, ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
-from memfold.serve.view_address import ViewAddress, addresses
+from memfold.serve.settings import Settings
+from memfold.serve.view_address import ViewAddress, addresses, name_of
 from memfold.serve.view_server import LONGEST_WAIT, OFFSET, ExportAsked, RelationsAsked, WalkAsked
 from memfold.streams.outcomes import Outcome
 
 _AGAIN = 0.1
 _GRAPH_PATIENCE = 10.0
 _EXPORT_PATIENCE = 60.0
-_LONG = aiohttp.ClientTimeout(total=600)
+_CONNECTING = 2.0
+"""Seconds to reach a worker: one whose machine is gone answers nothing at all."""
+
+
+def _limit(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECTING, seconds))
+
+
+_LONG = _limit(600)
+
+
+@contextmanager
+def _reaching(address: ViewAddress) -> Iterator[None]:
+    """Of another machine's worker it is not known whether it lives."""
+    try:
+        yield
+    except aiohttp.ClientConnectionError as away:
+        raise ViewUnreachable(
+            f"the worker {address.pid} of {address.machine} does not answer at {address.url} ({away}); if it will not come back, remove "
+            f"{name_of(address.machine, address.pid, address.roles)} from run/views in the home"
+        ) from away
+
+
+def views_of(settings: Settings) -> ViewClient:
+    """The client of a deployment's workers."""
+    return ViewClient(settings.folder, settings.view_token(), settings.view.ca)
 
 
 class ViewClient:
     """One per process and event loop. Workers that restart are waited for until the caller's time is up."""
 
-    def __init__(self, home: Path, token: str) -> None:
-        self._home = home
+    def __init__(self, home: Path, token: str, ca: Path | None = None) -> None:
+        self._home, self._ca = home, ca
         self._headers = {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
         self._known: list[ViewAddress] = []
@@ -43,7 +71,8 @@ class ViewClient:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0)
+            trusted = ssl.create_default_context(cafile=self._ca) if self._ca else True
+            connector = aiohttp.TCPConnector(limit=0, ssl=trusted)
             self._session = aiohttp.ClientSession(headers=self._headers, connector=connector)
         return self._session
 
@@ -65,8 +94,9 @@ class ViewClient:
         return None
 
     async def _get(self, url: str, wait: float) -> tuple[bytes, str] | None:
-        limit = aiohttp.ClientTimeout(total=wait + 5.0)
-        async with self._open().get(url, params={"wait": f"{wait:.3f}"}, timeout=limit) as response:
+        async with self._open().get(
+            url, params={"wait": f"{wait:.3f}"}, timeout=_limit(wait + 5.0)
+        ) as response:
             if response.status in (421, 504):
                 return None
             response.raise_for_status()
@@ -112,8 +142,7 @@ class ViewClient:
         body = msgspec.json.encode(asked)
 
         async def post(url: str, wait: float) -> bytes:
-            limit = aiohttp.ClientTimeout(total=wait)
-            async with self._open().post(f"{url}/v1/{path}", data=body, timeout=limit) as response:
+            async with self._open().post(f"{url}/v1/{path}", data=body, timeout=_limit(wait)) as response:
                 response.raise_for_status()
                 return await response.read()
 
@@ -138,9 +167,7 @@ class ViewClient:
         found: list[dict[str, Any]] = []
         for address in addresses(self._home):
             try:
-                async with self._open().get(
-                    f"{address.url}/v1/status", timeout=aiohttp.ClientTimeout(total=5)
-                ) as response:
+                async with self._open().get(f"{address.url}/v1/status", timeout=_limit(5)) as response:
                     response.raise_for_status()
                     found.append({"pid": address.pid, "roles": list(address.roles), **await response.json()})
             except (aiohttp.ClientError, TimeoutError):
@@ -151,9 +178,10 @@ class ViewClient:
         """How each (projection, partition) that a living worker owns stands."""
         found: dict[tuple[str, int], Standing] = {}
         for address in addresses(self._home):
-            async with self._open().get(f"{address.url}/v1/standings", timeout=_LONG) as response:
-                response.raise_for_status()
-                answer = msgspec.json.decode(await response.read(), type=dict[str, dict[int, Standing]])
+            with _reaching(address):
+                async with self._open().get(f"{address.url}/v1/standings", timeout=_LONG) as response:
+                    response.raise_for_status()
+                    answer = msgspec.json.decode(await response.read(), type=dict[str, dict[int, Standing]])
             for projection, shards in answer.items():
                 found |= {(projection, partition): standing for partition, standing in shards.items()}
         return found
@@ -163,7 +191,9 @@ class ViewClient:
         for address in addresses(self._home):
             if projection in address.roles:
                 url = f"{address.url}/v1/generation/{projection}/{generation}"
-                async with self._open().post(url, timeout=_LONG) as response:
+                with _reaching(address):
+                    response = await self._open().post(url, timeout=_LONG)
+                async with response:
                     if response.status == 409:
                         raise InvalidInput(
                             f"the worker {address.pid} cannot go over to {generation} and stays where it is: "

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from aiohttp import web
-
 from memfold.audit.sealing import Sealer
 from memfold.memory.errors import InvalidInput
 from memfold.memory.following import pinned
@@ -26,8 +24,8 @@ from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, r
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
-from memfold.serve.view_address import announce
 from memfold.serve.view_server import View, view_application
+from memfold.serve.view_site import serve_view
 from memfold.streams.archiving import LINGER, ArchiveSink
 from memfold.streams.decider import DecideRoom, DecideSink
 from memfold.streams.follower import Sink
@@ -132,6 +130,7 @@ class Worker:
         return DecideRoom(
             models,
             parts.index,
+            parts.index,
             parts.keys,
             parts.reader,
             writer,
@@ -225,14 +224,9 @@ class Worker:
             self._breakers,
             graph,
         )
-        runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
-        await runner.setup()
-        self._closing.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
-        address = announce(self._parts.settings.folder, f"http://127.0.0.1:{port}", self.roles)
-        self._closing.callback(address.unlink, missing_ok=True)
+        settings = self._parts.settings
+        application = view_application(view, settings.view_token())
+        await serve_view(application, settings.view, settings.folder, self.roles, self._closing)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set or a processor fails; raises what it failed with."""

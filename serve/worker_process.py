@@ -35,27 +35,31 @@ class Running(Protocol):
 
 def run_worker(settings: Settings, roles: Sequence[str], member: str, ready: Callable[[], None]) -> None:
     """Run `roles` until SIGTERM or SIGINT, or until one of them fails; raises what it failed with."""
-    run_process(settings, lambda parts: Worker(parts, roles, member), ready)
+    run_process(settings, roles, lambda parts: Worker(parts, roles, member), ready)
 
 
-def run_process(settings: Settings, made: Callable[[Parts], Running], ready: Callable[[], None]) -> None:
-    """Run what is made of the opened parts, until a signal or its failure.
+def run_process(
+    settings: Settings, roles: Sequence[str], made: Callable[[Parts], Running], ready: Callable[[], None]
+) -> None:
+    """Run what is made of the opened parts, with the rights of `roles`, until a signal or its failure.
 
     On uvloop, in Faust's own threads too: most of what Faust costs is turns of the event loop.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     uvloop.install()
-    asyncio.run(_run(settings, made, ready))
+    asyncio.run(_run(settings, roles, made, ready))
 
 
-async def _run(settings: Settings, made: Callable[[Parts], Running], ready: Callable[[], None]) -> None:
+async def _run(
+    settings: Settings, roles: Sequence[str], made: Callable[[Parts], Running], ready: Callable[[], None]
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     stack = running_stack(settings.folder)
     bootstrap_servers = settings.bootstrap_servers or (stack.bootstrap_servers if stack else None)
-    parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+    parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers, roles)
     worker = made(parts)
     try:
         await worker.start()

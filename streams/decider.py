@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from memfold.memory.deciding import decide
 from memfold.memory.errors import ForeignWriter
 from memfold.memory.following import pinned
-from memfold.memory.ports import MemoryIndex
+from memfold.memory.ports import Holders, MemoryIndex
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
 from memfold.schemas.codec import encode
@@ -28,7 +28,15 @@ from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unrea
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import CLEARS, EVENTS, key_of
-from memfold.schemas.records import ClearRequested, Command, Envelope, LogRecord, MemoriesDecided, MemoryRead
+from memfold.schemas.records import (
+    ClearRequested,
+    Command,
+    Envelope,
+    ImportRequested,
+    LogRecord,
+    MemoriesDecided,
+    MemoryRead,
+)
 from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
 from memfold.streams.outcomes import Outcomes
@@ -64,6 +72,7 @@ class DecideRoom:
 
     models: Models
     index: MemoryIndex
+    holders: Holders
     keys: KeyStore
     reader: LogReader
     writer: LogWriter
@@ -137,12 +146,25 @@ class DecideSink:
     async def _decided(self, asked: Asked) -> Decided:
         envelope = asked.envelope
         state, models = await self._judging(envelope.tenant, envelope.subject)
-        body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models)
+        taken = await self._taken(envelope, asked.command)
+        body = await decide(asked.command, envelope.command_id, envelope.occurred_at, state, models, taken)
         self._room.told(body)
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
         return Decided(asked.offset, self._event(asked, body))
+
+    async def _taken(self, envelope: Envelope, command: Command) -> str:
+        """Why the id that an import brings cannot be given; empty where it can, or where nothing is imported."""
+        if not isinstance(command, ImportRequested):
+            return ""
+        holder = (await self._room.holders.holders([command.memory_id])).get(command.memory_id)
+        if holder is None:
+            return ""
+        if holder == (envelope.tenant, envelope.subject):
+            return f"the memory {command.memory_id} was here before and was deleted"
+        # Whose it is stays unsaid: it may be another tenant's.
+        return f"the id {command.memory_id} is that of a memory of somebody else"
 
     async def _judging(self, tenant: str, subject: str) -> tuple[SubjectState, Models]:
         """The subject's state, and the models, with the embedder whose vectors the state has: the served one, for this command."""

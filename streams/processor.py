@@ -56,6 +56,7 @@ class Processor:
             options["consumer_group_instance_id"] = f"{member}-{self.role}"
         app = PositionedApp.following(
             self._starts_of,
+            connection.client_rack,
             id=f"memfold-{self.role}",
             broker=connection.faust_brokers(),
             broker_credentials=connection.faust_credentials(),
@@ -77,6 +78,8 @@ class Processor:
             autodiscover=False,
             **options,
         )
+        # Faust makes its own folder, and not the one that it is in.
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
         app.on_partitions_revoked.connect(self._revoked)
         for topic in topics:
             app.agent(app.topic(topic, key_type=bytes, value_type=bytes), name=f"{self.role}-{topic}")(

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated
+from memfold.infra.acls import READER_GROUP
+from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, MemfoldError
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
+from memfold.streams.refusals import failure_of
 
 BATCH = 5_000
 _STALLED = 30.0
@@ -29,7 +32,8 @@ class LogReader:
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
         """A consumer that nobody else uses meanwhile; connecting anew for each question would cost more than the answer."""
-        consumer = self._idle.pop() if self._idle else self._connected()
+        consumer = self._idle.pop() if self._idle else self.connected(queued_max_messages_kbytes=65536, fetch_wait_max_ms=10,
+                                                                      fetch_message_max_bytes=4 * 1024 * 1024)  # fmt: skip
         try:
             yield consumer
         except BaseException:
@@ -43,18 +47,18 @@ class LogReader:
         while self._idle:
             self._idle.pop().close()
 
-    def _connected(self) -> Consumer:
-        settings = self._connection.librdkafka(
-            group_id="memfold-reader",
-            enable_auto_commit=False,
-            enable_partition_eof=False,
-            auto_offset_reset="error",
-            check_crcs=True,
-            fetch_wait_max_ms=10,
-            queued_max_messages_kbytes=65536,
-            fetch_message_max_bytes=4 * 1024 * 1024,
+    def connected(self, **settings: Any) -> Consumer:
+        """A consumer of no group, whose owner assigns and closes it; `settings` use librdkafka's names with _ for the dot."""
+        return Consumer(
+            self._connection.librdkafka(
+                group_id=READER_GROUP,
+                enable_auto_commit=False,
+                enable_partition_eof=False,
+                auto_offset_reset="error",
+                check_crcs=True,
+                **settings,
+            )
         )
-        return Consumer(settings)
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """(first offset there is, offset that the next record will get). Raises BrokerUnreachable."""
@@ -66,7 +70,7 @@ class LogReader:
             with self._consumer() as consumer:
                 return {each: _watermarks(consumer, TopicPartition(*each)) for each in wanted}
         except KafkaException as failure:
-            raise self._unreachable(failure) from failure
+            raise self.unreachable(failure) from failure
 
     def read(
         self, topic: str, partition: int, start: int, end: int, batch: int = BATCH
@@ -82,7 +86,7 @@ class LogReader:
             expected, waited = start, 0.0
             while expected < end:
                 messages = consumer.consume(min(batch, end - expected), timeout=0.5)
-                records = [self._record(message, topic, partition, start) for message in messages]
+                records = [self.record(message, topic, partition, start) for message in messages]
                 records = [record for record in records if record.offset < end]
                 waited = 0.0 if records else waited + 0.5
                 if waited >= _STALLED:
@@ -92,33 +96,32 @@ class LogReader:
                     )
                 if records:
                     if records[0].offset > expected:
-                        raise _truncated(topic, partition, expected, records[0].offset)
+                        raise truncated(topic, partition, expected, records[0].offset)
                     expected = records[-1].offset + 1
                     yield records
 
-    def _record(self, message: Message, topic: str, partition: int, start: int) -> LogRecord:
+    def record(self, message: Message, topic: str, partition: int, start: int) -> LogRecord:
+        """What a consumer that was assigned from `start` on got. Raises LogTruncated, LogDamaged, BrokerUnreachable."""
         failure = message.error()
         if failure is not None:
             if failure.code() == KafkaError._AUTO_OFFSET_RESET:
                 low, _ = self.bounds(topic, partition)
-                raise _truncated(topic, partition, start, low)
+                raise truncated(topic, partition, start, low)
             if failure.code() == KafkaError._BAD_MSG:
                 raise LogDamaged(
                     f"{topic}/{partition}: {failure.str()}; the broker's segment is damaged",
                     message.offset() or -1,
                 )
-            raise self._unreachable(KafkaException(failure))
+            raise self.unreachable(KafkaException(failure))
         offset = message.offset()
         assert offset is not None
         return LogRecord(
             topic, partition, offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value())
         )
 
-    def _unreachable(self, failure: KafkaException) -> BrokerUnreachable:
-        return BrokerUnreachable(
-            f"no Kafka answers at {self._connection.bootstrap_servers} ({failure.args[0].str()}); "
-            "start one with `memfold up`, or correct bootstrap_servers"
-        )
+    def unreachable(self, failure: KafkaException) -> MemfoldError:
+        """The error that says which broker does not answer or refuses, and why."""
+        return failure_of(self._connection, failure.args[0])
 
 
 @once_settled
@@ -131,7 +134,8 @@ def _bytes(value: str | bytes | None) -> bytes:
     return value.encode() if isinstance(value, str) else value or b""
 
 
-def _truncated(topic: str, partition: int, wanted: int, first: int) -> LogTruncated:
+def truncated(topic: str, partition: int, wanted: int, first: int) -> LogTruncated:
+    """The error that says which records the log lost, and how they come back."""
     return LogTruncated(
         f"{topic}/{partition} begins at offset {first}, but {wanted} has not been applied: the log lost "
         f"{first - wanted} records, {wanted} to {first - 1}. Where the archive has them, `memfold replay rebuild --from archive` brings "

@@ -5,20 +5,24 @@ Kafka's defaults lose history after seven days and let a client write its own ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
+    ClusterMetadata,
     ConfigResource,
     NewTopic,
     ResourceType,
 )
 
-from memfold.memory.errors import BrokerUnreachable, TopicMisconfigured
+from memfold.memory.errors import BrokerTooOld, MemfoldError, TopicMisconfigured
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
 from memfold.streams.connection import Connection, once_settled
+from memfold.streams.refusals import OLDEST, failure_of, is_stranger, too_old
+from memfold.streams.rights import require_rights
 
 MAX_RECORD = 8 * 1024 * 1024
 REQUIRED = {
@@ -29,6 +33,7 @@ REQUIRED = {
     "max.message.bytes": str(MAX_RECORD),
 }
 TIMEOUT = 8.0
+_VERSION = "inter.broker.protocol.version"
 _UNFINISHED = "; where `memfold restore` was interrupted, run it again instead"
 
 
@@ -41,19 +46,24 @@ class TopicPlan:
     min_insync: int = 1
 
 
-def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
+def ensure_topics(connection: Connection, plan: TopicPlan, roles: Sequence[str] = ()) -> int:
     """Make the topics that are missing and check all of them; the partition count that the log has.
 
-    Raises BrokerUnreachable within 10 s, TopicMisconfigured naming every wrong setting.
+    Raises BrokerUnreachable within 10 s, NotAuthorized where the roles lack a right, BrokerTooOld, TopicMisconfigured naming
+    every wrong setting.
     """
-    admin = admin_of(connection)
+    heard: list[KafkaError] = []
+    admin = admin_of(connection, heard.append)
     try:
-        existing = admin.list_topics(timeout=TIMEOUT).topics
+        existing = _known(admin, heard).topics
         counts = {name: len(topic.partitions) for name, topic in existing.items()}
+        if roles:
+            require_rights(admin, connection, roles)
         _create(admin, plan, counts)
         wrong = _wrong_settings(admin, plan) + _wrong_broker(admin)
     except KafkaException as failure:
-        raise unreachable(connection, failure) from failure
+        admin.poll(0)
+        raise failure_of(connection, failure.args[0], heard) from failure
     partitions = counts.get(COMMANDS, plan.partitions)
     for name in KEPT:
         if counts.get(name, partitions) != partitions:
@@ -70,15 +80,25 @@ def ensure_topics(connection: Connection, plan: TopicPlan) -> int:
     return partitions
 
 
-def admin_of(connection: Connection) -> AdminClient:
-    return AdminClient(connection.librdkafka(socket_timeout_ms=10_000))
+def _known(admin: AdminClient, heard: list[KafkaError]) -> ClusterMetadata:
+    """Asked twice: a broker that refuses who comes is told from one that is slow, without waiting as long as for the latter."""
+    try:
+        return admin.list_topics(timeout=1)
+    except KafkaException:
+        admin.poll(0)
+        if any(is_stranger(error) for error in heard):
+            raise
+        return admin.list_topics(timeout=TIMEOUT - 1)
 
 
-def unreachable(connection: Connection, failure: KafkaException) -> BrokerUnreachable:
-    return BrokerUnreachable(
-        f"no Kafka answers at {connection.bootstrap_servers} ({failure.args[0].str()}); "
-        "nothing was written. Start one with `memfold up`, or correct bootstrap_servers"
-    )
+def admin_of(connection: Connection, hears: Callable[[KafkaError], None] | None = None) -> AdminClient:
+    """`hears` is told, in `poll`, what goes wrong with its connections."""
+    settings: Any = connection.librdkafka(socket_timeout_ms=10_000)
+    return AdminClient(settings | ({"error_cb": hears} if hears else {}))
+
+
+def unreachable(connection: Connection, failure: KafkaException) -> MemfoldError:
+    return failure_of(connection, failure.args[0])
 
 
 def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> None:
@@ -95,6 +115,11 @@ def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> N
         try:
             future.result()
         except KafkaException as failure:
+            if failure.args[0].code() == KafkaError.INVALID_REPLICATION_FACTOR:
+                raise TopicMisconfigured(
+                    f"MEMFOLD_REPLICATION is {plan.replication}: {failure.args[0].str()} No topic was made; start as many brokers, "
+                    "or set it lower"
+                ) from failure
             # Two stacks that start at once both try; the guard checks what the other made.
             if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
@@ -120,9 +145,21 @@ def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
 def _wrong_broker(admin: AdminClient) -> list[str]:
     wrong: list[str] = []
     brokers = admin.list_topics(timeout=TIMEOUT).brokers
-    resources = [ConfigResource(ResourceType.BROKER, str(broker)) for broker in brokers]
-    for resource, future in admin.describe_configs(resources, request_timeout=TIMEOUT).items():
-        if future.result()["auto.create.topics.enable"].value != "false":
+    # A broker tells its own settings only, so each is asked by itself.
+    asked = [
+        admin.describe_configs([ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=TIMEOUT)
+        for broker in brokers
+    ]
+    old: list[str] = []
+    for resource, future in (pair for each in asked for pair in each.items()):
+        found = future.result()
+        if _VERSION in found and too_old(found[_VERSION].value):
+            old.append(f"broker {resource.name} ({_VERSION} {found[_VERSION].value})")
+        if found["auto.create.topics.enable"].value != "false":
             # A topic made by accident has the broker's defaults, which forget after seven days.
             wrong.append(f"broker {resource.name}: auto.create.topics.enable is true, must be false")
+    if old:
+        raise BrokerTooOld(
+            f"{', '.join(sorted(old))}: memfold needs Kafka {'.'.join(map(str, OLDEST))} or newer; upgrade, then start again"
+        )
     return wrong

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README.md": 3, "docs/understanding.md": 1, "docs/providers.md": 1}
+PAGES = {
+    "README.md": 3,
+    "docs/understanding.md": 1,
+    "docs/providers.md": 1,
+    "docs/importing.md": 1,
+    "docs/streaming.md": 1,
+}
 """How many blocks of Python each page has; all other pages have none."""
 
 
@@ -37,6 +43,11 @@ def test_the_readme_runs_on_a_machine_where_nothing_runs(tmp_path: Path) -> None
     ]
     assert "'offset': " in said[2]
     assert said[3].splitlines() == ["NONE", "['I work at Google', 'I left Google']"]
+    assert said[5].splitlines() == [
+        "ADD I met Sarah from Google ['MET', 'WORKS_AT']",
+        "I like tea",
+        "I like tea",
+    ]
 
 
 def test_no_page_has_code_that_is_not_run() -> None:

@@ -34,7 +34,7 @@ class Kept:
 
     def __init__(self, refuses: bool = False) -> None:
         self.reads: list[Read] = []
-        self.refuses = refuses
+        self.refuses = self.strict = refuses
 
     async def record(self, read: Read) -> None:
         if self.refuses:

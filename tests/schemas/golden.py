@@ -13,6 +13,8 @@ from memfold.schemas.records import (
     DeleteRequested,
     Envelope,
     Fact,
+    ImportedVersion,
+    ImportRequested,
     Item,
     MemoriesDecided,
     MemoryRead,
@@ -148,6 +150,37 @@ BODIES: dict[str, Body] = {
     "retry_requested.v1": RetryRequested(_ALEX),
     "merge_requested.v1": MergeRequested("Bob", "Robert", "admin"),
     "split_requested.v1": SplitRequested("Robert", "Bob", "admin"),
+    "import_requested.v1": ImportRequested(
+        _ID + "1",
+        "mem0",
+        _ALEX,
+        [
+            ImportedVersion("ADD", "I work at Google", _TIME, "bot", "user", '{"topic":"work"}'),
+            ImportedVersion(
+                "UPDATE", "I work at Signal", None, "bot", "user", "{}", "professional", "2026-11", True
+            ),
+        ],
+        [
+            RelationChange(
+                "ASSERT",
+                _ID + "2",
+                _ID + "1",
+                "alex",
+                "WORKS_AT",
+                "Signal",
+                "PERSON",
+                "COMPANY",
+                0.5,
+                "EMPLOYED_BY",
+                "alex",
+                "signal",
+                "me",
+                "app",
+                _TIME,
+                _TIME,
+            )
+        ],
+    ),
 }
 
 

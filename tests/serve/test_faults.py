@@ -178,3 +178,51 @@ async def test_a_record_that_cannot_be_read_is_put_aside_and_its_partition_goes_
     await everything_holds(shaken, [one["receipt"]["command_id"] for one in done])
     # decide, vector and graph each put aside what they could not read: 4 commands, 4 events twice.
     assert (await status_now(shaken))["quarantined"] >= before + 8
+
+
+@pytest.mark.timeout(300)
+async def test_a_watch_misses_and_repeats_nothing_while_processes_are_killed(shaken: Settings) -> None:
+    """decide, archive and the broker, in turn, while 20 users write; one watch goes on throughout, one is opened anew each time."""
+    agent, roles = f"agent-{uuid.uuid4().hex[:8]}", ["worker-decide", "worker-archive", "broker"]
+    users, adds = [f"user-{uuid.uuid4().hex[:8]}" for _ in range(20)], 300
+    at = {adds * (number + 1) // 4: role for number, role in enumerate(roles)}
+    turns = asyncio.Semaphore(AT_ONCE)
+    async with AsyncMemory(home=shaken.home, patience=90.0) as memory:
+        whole, since = memory.watch(agent_id=agent), await memory.watch(agent_id=agent).open()
+
+        async def add(number: int) -> None:
+            async with turns:
+                if number in at:
+                    os.kill(pid_of(shaken, at[number]), signal.SIGKILL)
+                key = f"{agent}/{number}"
+                while True:
+                    try:
+                        await memory.add(f"fact {number}", user_id=users[number % 20], agent_id=agent,
+                                         infer=False, idempotency_key=key)  # fmt: skip
+                    except (WriteUnknown, NotVisibleYet):
+                        continue
+                    return
+
+        async def throughout() -> list[str]:
+            return [str((await anext(whole))["memory"]) for _ in range(adds)]
+
+        async def anew() -> list[str]:
+            given: list[str] = []
+            position = since.position
+            while len(given) < adds:
+                async with (
+                    AsyncMemory(home=shaken.home) as other,
+                    other.watch(agent_id=agent, since=position) as part,
+                ):
+                    for _ in range(min(random.Random(len(given)).randint(20, 90), adds - len(given))):
+                        change = await anext(part)
+                        given.append(change["memory"])
+                        position = change["position"]
+            return given
+
+        await whole.open()
+        watching = asyncio.gather(throughout(), anew())
+        await asyncio.gather(*(add(number) for number in range(adds)))
+        expected = sorted(f"fact {number}" for number in range(adds))
+        assert [sorted(given) for given in await watching] == [expected, expected]
+    await settled(shaken)

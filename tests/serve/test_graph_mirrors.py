@@ -16,7 +16,7 @@ from memfold.serve import mirroring
 from memfold.serve.graph_mirrors import OpenGraphMirror
 from memfold.serve.mirrors import Mirrors
 from memfold.serve.settings import Settings
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import views_of
 from tests.serve.test_mirrors import caught_up, keep
 from tests.stores.fuseki import Fuseki
 
@@ -46,7 +46,7 @@ async def test_a_graph_is_mirrored(stack: Settings, memory: AsyncMemory, fuseki:
     await memory.add("I met Sarah from Google", user_id="greta")
     await asyncio.to_thread(mirroring.add, stack, "rdf", "sparql", config, "kafka", lambda built: None)
     assert ("Sarah", "Google") in asked(fuseki)
-    views = ViewClient(stack.folder, stack.view_token())
+    views = views_of(stack)
     process = keep(stack, "rdf")
     try:
         await memory.add("I met Tom from Siemens", user_id="greta")

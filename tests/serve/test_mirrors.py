@@ -24,7 +24,7 @@ from memfold.serve.embedded import running_stack
 from memfold.serve.mirrors import Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import ViewClient, views_of
 from memfold.serve.view_nearest import nearest
 from memfold.stores.searching import NearestAsked
 
@@ -68,7 +68,7 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
     await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", config, "kafka", lambda built: None)
     with pytest.raises(InvalidInput, match="of another store"):
         await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", {"path": "/x"}, "kafka", lambda b: None)
-    views = ViewClient(stack.folder, stack.view_token())
+    views = views_of(stack)
     process = keep(stack, "q")
     try:
         await caught_up(stack, views, "mirror-q")

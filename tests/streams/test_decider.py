@@ -98,6 +98,7 @@ class Partition:
         room = DecideRoom(
             Models(HashEmbedder(), self.extractor, ScriptedDecider()),
             Index(at=10**9),
+            Index(at=10**9),
             self.keys,
             self.reader,
             self.writer,

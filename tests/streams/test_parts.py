@@ -96,6 +96,9 @@ class Index:
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         raise AssertionError("decide never looks a memory up")
 
+    async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        return {}
+
     async def pending(self, tenant: str) -> dict[str, int]:
         raise AssertionError("decide never counts what is pending")
 

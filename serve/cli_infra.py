@@ -1,0 +1,80 @@
+"""`memfold infra`: what a cluster of your own has to be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from memfold.infra.acls import ROLES, acls_of, kafka_acls_line, strimzi_user
+from memfold.memory.errors import InvalidInput
+from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
+from memfold.serve.settings import settings_from
+from memfold.streams.topics import ensure_topics
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def acls(
+    roles: Annotated[
+        list[str] | None, typer.Argument(help=f"{', '.join(ROLES)}; each by itself if left out.")
+    ] = None,
+    principal: Annotated[
+        str | None,
+        typer.Option(
+            "--principal", help="Whom to allow, for the roles together. Default: User:memfold-ROLE each."
+        ),
+    ] = None,
+    command_config: Annotated[
+        str | None,
+        typer.Option(
+            "--command-config", help="For kafka-acls.sh: a file with an administrator's credentials."
+        ),
+    ] = None,
+    strimzi: Annotated[
+        str | None,
+        typer.Option("--strimzi", help="Print KafkaUsers of this cluster of the Strimzi operator instead."),
+    ] = None,
+    bootstrap_servers: Bootstrap = None,
+    as_json: Json = False,
+) -> None:
+    """The rights that each role needs on Kafka, as commands of kafka-acls.sh, KafkaUsers or JSON. Nothing is granted."""
+    chosen = roles or list(ROLES)
+    servers = bootstrap_servers or settings_from().bootstrap_servers or "localhost:9092"
+    granted = (
+        [(principal, acls_of(chosen))]
+        if principal
+        else [(f"User:memfold-{role}", acls_of([role])) for role in chosen]
+    )
+    if strimzi:
+        users = [strimzi_user(who.removeprefix("User:"), needed, strimzi) for who, needed in granted]
+        print("---\n".join(users), end="")
+        return
+    if as_json:
+        print_json([{"principal": who} | asdict(acl) for who, needed in granted for acl in needed])
+        return
+    for who, needed in granted:
+        print(f"# {who}: {', '.join(chosen) if principal else who.removeprefix('User:memfold-')}")
+        for acl in needed:
+            print(kafka_acls_line(acl, who, servers, command_config))
+
+
+@app.command()
+def topics(home: Home = None, bootstrap_servers: Bootstrap = None) -> None:
+    """Make the topics that are missing on a Kafka of your own, and check the settings of all; as role setup."""
+    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
+    servers = settings.bootstrap_servers
+    if servers is None:
+        raise InvalidInput(
+            "the embedded Kafka makes its own topics; for another one name it: MEMFOLD_BOOTSTRAP_SERVERS or --bootstrap-servers"
+        )
+    plan = settings.topic_plan()
+    partitions = ensure_topics(settings.connection(servers), plan, ["setup"])
+    console.print(
+        f"{servers}: the topics are there, {partitions} partitions, and keep history; at least {plan.min_insync} brokers have a "
+        "record before it counts as written",
+        highlight=False,
+        soft_wrap=True,
+    )
