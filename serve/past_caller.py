@@ -17,6 +17,7 @@ from memfold.memory.ports import HistoryLog
 from memfold.memory.readers import Reader
 from memfold.memory.reads import Reads
 from memfold.memory.recalling import Recalling
+from memfold.memory.watches import Watches
 from memfold.memory.writing import Writing
 from memfold.projections.generations import FIRST
 from memfold.projections.graph import GraphShard
@@ -142,8 +143,15 @@ class PastCaller:
     def auditor(self) -> Auditor:
         """Raises InvalidInput."""
         raise InvalidInput(
-            "audit asks the full log, and a past has only the beginning of it; ask the stack itself: "
-            f'Memory(home="{self.manifest.home}").audit'
+            "audit and export_memories ask the full log, and a past has only the beginning of it; ask the stack itself: "
+            f'Memory(home="{self.manifest.home}")'
+        )
+
+    @property
+    def watches(self) -> Watches:
+        """Raises InvalidInput."""
+        raise InvalidInput(
+            f'nothing changes in a past, so there is nothing to watch; watch the stack itself: Memory(home="{self.manifest.home}")'
         )
 
     def recalling_as_of(self, moment: datetime | None) -> Recalling:

@@ -153,8 +153,12 @@ async def test_history_explain_and_the_graph_end_at_the_moment(
         ):
             with pytest.raises(InvalidInput, match="later than this past"):
                 await late
-        with pytest.raises(InvalidInput, match="audit asks the full log"):
+        with pytest.raises(InvalidInput, match="ask the full log"):
             await past.audit.diff(user_id=user, start=moment - timedelta(hours=1), end=moment)
+        with pytest.raises(InvalidInput, match="ask the full log"):
+            await past.export_memories(user_id=user)
+        with pytest.raises(InvalidInput, match="nothing changes in a past"):
+            await past.watch(user_id=user).open()
 
 
 @pytest.mark.timeout(120)
@@ -176,6 +180,7 @@ async def test_every_verb_that_writes_is_refused_and_reading_changes_no_byte(
             past.retry(),
             past.merge_entities("Sarah", "Tom", user_id=nobody),
             past.split_entity("Sarah", "Tom", user_id=nobody),
+            past.import_memories([], source="elsewhere"),
             past.reset(),
         ):
             with pytest.raises(

@@ -33,7 +33,7 @@ from tests.strategies import OWNERS
 
 EVENTS_EACH, MANY = 150, 900
 """Of many, more than are worth processes of their own are left."""
-ACME = {"tenant": "acme", "key": b64encode(KEK).decode(), "partitions": 2}
+ACME: dict[str, Any] = {"tenant": "acme", "key": b64encode(KEK).decode(), "partitions": 2}
 STAGES = (BUILDING, SUBJECTS, "projections/vector/g0001/p0000", "projections/graph/g0001/p0001")
 
 
