@@ -17,8 +17,8 @@ from memfold.telling import Telling
 class AsyncMemory(Telling, TakingBack, Asking):
     """An agent's memory, over the stack that runs in `home`, or over one that it starts and stops with the block.
 
-    `settings` are those of `memfold config`. Use as `async with AsyncMemory() as memory`, or call `open` and `close`.
-    Raises on opening: BrokerUnreachable, TopicMisconfigured, WrongKey, InvalidInput.
+    `settings` are those of `memfold config`. Use as `async with AsyncMemory() as memory`, or call `connect` and `close`.
+    Raises on connecting: BrokerUnreachable, TopicMisconfigured, WrongKey, InvalidInput.
     """
 
     @classmethod

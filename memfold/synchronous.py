@@ -47,7 +47,10 @@ class Memory:
     def __init__(
         self, *, home: str | Path | None = None, bootstrap_servers: str | None = None, **settings: Any
     ) -> None:
-        self._memory = AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings)
+        self._be(AsyncMemory(home=home, bootstrap_servers=bootstrap_servers, **settings))
+
+    def _be(self, memory: AsyncMemory) -> None:
+        self._memory = memory
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -56,6 +59,13 @@ class Memory:
     def from_config(cls, config_dict: Mapping[str, Any] | MemoryConfig, **settings: Any) -> Memory:
         """As AsyncMemory.from_config."""
         return cls(**settings_of(config_dict), **settings)
+
+    @classmethod
+    def open(cls, past: str | Path, *, home: str | Path | None = None, **settings: Any) -> Memory:
+        """As AsyncMemory.open."""
+        opened = cls.__new__(cls)
+        opened._be(AsyncMemory.open(past, home=home, **settings))
+        return opened
 
     def _wait_for(self, call: Coroutine[Any, Any, R]) -> R:
         with self._starting:
@@ -66,7 +76,7 @@ class Memory:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result()
 
     reading = staticmethod(reading)
-    open = _waited_for(AsyncMemory.open)
+    connect = _waited_for(AsyncMemory.connect)
     add = _waited_for(AsyncMemory.add)
     add_many = _waited_for(AsyncMemory.add_many)
     search = _waited_for(AsyncMemory.search)
@@ -106,7 +116,7 @@ class Memory:
             loop.close()
 
     def __enter__(self) -> Memory:
-        self.open()
+        self.connect()
         return self
 
     def __exit__(

@@ -22,6 +22,14 @@ class UnknownMemory(MemfoldError, LookupError):
     """No such memory in this tenant, or it was deleted; nothing was written. Do: list the memories and take an id from there."""
 
 
+class ReadOnly(MemfoldError, PermissionError):
+    """A past was opened, and what has been cannot be changed; nothing was written. Do: write to the stack, `Memory(home=...)`."""
+
+
+class PastOutlived(MemfoldError, LookupError):
+    """Somebody who stands in this past was erased after it was built; it answers nothing. Do: delete its folder, build it again."""
+
+
 class BrokerUnreachable(MemfoldError, ConnectionError):
     """Kafka does not answer; nothing was written. Do: `memfold up`, or correct `bootstrap_servers`."""
 

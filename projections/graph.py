@@ -40,18 +40,18 @@ MOST_REMEMBERED = 5_000_000
 
 
 class GraphShard:
-    """One partition of the graph in the folder `path`, open for writing. Raises ShardLocked, ShardDamaged.
+    """One partition of the graph in the folder `path`, open for writing, or `read_only`. Raises ShardLocked, ShardDamaged.
 
     Any thread may call it. Queries of subjects that were asked for before do not wait for a commit.
     """
 
-    def __init__(self, path: Path, partition: int) -> None:
+    def __init__(self, path: Path, partition: int, read_only: bool = False) -> None:
         self.partition = partition
         self._path = path
         self._using = RLock()
         self._active = ActiveAssertions()
         self._past = PastAssertions()
-        self._open: GraphStore | None = GraphStore(path)
+        self._open: GraphStore | None = GraphStore(path, read_only)
         # As in a rebuild: of a store that was empty here, whatever is in it is known without looking for each.
         self._asserted: set[int] | None = set() if self._open.position == Position() else None
 

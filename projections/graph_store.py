@@ -42,18 +42,23 @@ _INTEGER = ox.NamedNode(XSD + "integer")
 
 
 class GraphStore:
-    """The store in the folder `path`, for one writer. Raises ShardLocked, ShardDamaged."""
+    """The store in the folder `path`, for one writer. Raises ShardLocked, ShardDamaged.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.mkdir(parents=True, exist_ok=True)
-        self._lock = (path / "writer.lock").open("a")
+    `read_only`: for any number of readers of a store that nobody writes any more; beside a writer Oxigraph promises nothing.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
+        if not read_only:
+            path.mkdir(parents=True, exist_ok=True)
+        self._lock = (path / "writer.lock").open("r" if read_only else "a")
         self._placed: list[Quad] = []
         self._unflushed = 0
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             with self.reading():
-                self.triples = ox.Store(path / "oxigraph")
+                folder = path / "oxigraph"
+                self.triples = ox.Store.read_only(str(folder)) if read_only else ox.Store(folder)
                 self._load_position()
         except BaseException as error:
             self.abandon()
@@ -144,7 +149,8 @@ class GraphStore:
     def close(self) -> None:
         """Write everything out and let the next writer in."""
         try:
-            self.triples.flush()
+            if not self._read_only:
+                self.triples.flush()
         finally:
             self.abandon()
 

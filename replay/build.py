@@ -51,10 +51,12 @@ class Origin:
     """None: read the archive."""
     index_above: int | None = None
     """Memories from which on a vector shard gets its indices for searches across subjects, at the end; None: never."""
+    archive: Path | None = None
+    """Where the archive is; None: in the home."""
 
     def source(self) -> Source:
         if self.connection is None:
-            return ParquetSource(self.home / "archive")
+            return ParquetSource(self.archive or self.home / "archive")
         return KafkaSource(LogReader(self.connection))
 
 

@@ -21,10 +21,11 @@ class Progress:
     memories: int
     """That this run folded, each counted once, whatever it was folded into."""
     seconds: float
+    unit: str = "memories"
 
     @property
     def rate(self) -> float:
-        """Memories a second."""
+        """Units a second."""
         return self.memories / self.seconds if self.seconds else 0.0
 
 

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS subjects (
 CREATE TABLE IF NOT EXISTS keys (
   key_id TEXT PRIMARY KEY, subject TEXT NOT NULL, generation INTEGER NOT NULL, wrapped BLOB, UNIQUE (subject, generation)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS erased ON subjects (subject) WHERE sealed_name IS NULL;
 """
 _CHECK = b"memfold key store"
 
@@ -186,6 +187,19 @@ class KeyStore:
             self._subjects.clear()
             self._keys.clear()
             self._newest.clear()
+
+    def erased(self) -> set[str]:
+        """Every subject whose keys were destroyed."""
+        with self._lock:
+            return {
+                row[0] for row in self._db.execute("SELECT subject FROM subjects WHERE sealed_name IS NULL")
+            }
+
+    def changes(self) -> int:
+        """Another number once somebody else, in this process or another, has changed the store; cheaper than asking what."""
+        with self._lock:
+            (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
 
     def close(self) -> None:
         with self._lock:

@@ -99,7 +99,7 @@ class Caller:
                 parts.keys,
                 embedder,
                 settings.weights,
-                _reranking(settings, opening),
+                reranking_of(settings, opening),
                 LanceWideIndex(parts.index),
             )
             return cls(
@@ -125,11 +125,15 @@ class Caller:
         """The same reads, of what was known at a moment; None for now."""
         return self.past.at(moment)
 
+    def admit(self) -> None:
+        """What is served is kept right by its workers: nothing to look after before each verb."""
+
     async def close(self) -> None:
         await self._closing.aclose()
 
 
-def _reranking(settings: Settings, opening: AsyncExitStack) -> Reranking | None:
+def reranking_of(settings: Settings, opening: AsyncExitStack) -> Reranking | None:
+    """The configured re-ranker, closed with `opening`; None where it is off."""
     if settings.reranker.provider == "off":
         return None
     # Only then: the client of model endpoints takes half a second to import.

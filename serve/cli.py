@@ -10,6 +10,7 @@ from rich.console import Console
 
 from memfold.memory.errors import MemfoldError
 from memfold.serve import (
+    cli_at,
     cli_audit,
     cli_bundle,
     cli_eval,
@@ -55,6 +56,7 @@ app.add_typer(cli_projection.app, name="projection", help="Mirror the vector pro
 app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
 cli_rollback.register(cli_replay.app)
 cli_taking_back.register_replay(cli_replay.app)
+cli_at.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)

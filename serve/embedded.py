@@ -18,7 +18,9 @@ from memfold.infra.home import prepare_home
 from memfold.infra.roles import WorkerSpec
 from memfold.infra.stack_file import Stack, State
 from memfold.infra.stack_file import running_stack as stack_of
+from memfold.memory.errors import InvalidInput
 from memfold.projections.generations import Generations
+from memfold.replay.past_manifest import WHOLE
 from memfold.serve.embedding import check_embedder
 from memfold.serve.mirrors import Mirrors
 from memfold.serve.settings import Settings
@@ -109,7 +111,11 @@ class EmbeddedStack:
 
 
 def check_before_start(settings: Settings) -> None:
-    """What every worker would refuse, said at once. Raises EmbedderDiffers."""
+    """What every worker would refuse, said at once. Raises EmbedderDiffers, and InvalidInput for a folder that is a past."""
+    if (settings.folder / WHOLE).exists():
+        raise InvalidInput(
+            f'{settings.folder} is a past, and nothing can run in it; open it with Memory.open("{settings.folder}")'
+        )
     vectors = Generations(settings.folder / "projections", "vector")
     check_embedder(settings.models, vectors, "kafka" if settings.bootstrap_servers else "archive")
 

@@ -27,7 +27,7 @@ class Shown:
         self._last, self._first = time.monotonic(), -1
 
     def watch(self, built: Built) -> None:
-        rate = f"{built.rate:,.0f} memories/s"
+        rate = f"{built.rate:,.0f} {built.unit}/s"
         if self._first < 0:
             self._first = built.records
         if self._bar is not None and self._task is not None:

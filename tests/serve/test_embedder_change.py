@@ -245,7 +245,7 @@ def test_a_stack_that_would_refuse_is_not_started(tmp_path: Path) -> None:
     record(vectors, FIRST, EmbeddedBy("wordllama/l2_supercat_256", 256, to_record(offline)))
     for start in (
         lambda: EmbeddedStack.start(settings),
-        lambda: Memory(home=tmp_path, models=settings.models).open(),
+        lambda: Memory(home=tmp_path, models=settings.models).connect(),
     ):
         with pytest.raises(EmbedderDiffers, match=r"--embedder minilm --from archive`"):
             start()
