@@ -37,6 +37,7 @@ FLUSH = 50_000
 REMOVED_AT_ONCE = 10_000
 """Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
 
+_STORE = "oxigraph"
 _PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
 _INTEGER = ox.NamedNode(XSD + "integer")
 
@@ -53,7 +54,7 @@ class GraphStore:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with self.reading():
-                self.triples = ox.Store(path / "oxigraph")
+                self.triples = ox.Store(path / _STORE)
                 self._load_position()
         except BaseException as error:
             self.abandon()
@@ -140,6 +141,11 @@ class GraphStore:
             self._finish([*left_behind(self.triples), *marks])
         self._number = max(values)
         self.position = Position(**values[self._number])
+
+    def copy(self, to: Path) -> None:
+        """Make `to` a copy as it stands now, of hard links where the file system has them. Raises OSError where it exists."""
+        to.mkdir(parents=True)
+        self.triples.backup(to / _STORE)
 
     def close(self) -> None:
         """Write everything out and let the next writer in."""
