@@ -8,6 +8,7 @@ a SPARQL join may collect the same error for ever, and all memory with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -37,13 +38,20 @@ def subjects_in(store: ox.Store) -> set[str]:
 def differences(served: ox.Store, built: ox.Store) -> Iterator[Difference]:
     """What `served` holds otherwise than `built`."""
     subjects = subjects_in(built)
-    try:
+    # Where they cannot be told: the quads of those that are built are read anyway.
+    with suppress(DAMAGED):
         subjects |= subjects_in(served)
-    except DAMAGED:
-        # Each subject's quads are read anyway.
-        pass
     for subject in sorted(subjects):
         yield from of_subject(served, built, subject)
+
+
+def all_unreadable(built: ox.Store) -> list[Difference]:
+    """Every relation, of a shard of which nothing can be read."""
+    found: list[Difference] = []
+    for subject in sorted(subjects_in(built)):
+        quads = _quads(built, subject)
+        found += _summed(dict.fromkeys(quads, "unreadable"), _Told(quads))
+    return found
 
 
 def of_subject(served: ox.Store, built: ox.Store, subject: str) -> list[Difference]:
@@ -71,6 +79,10 @@ def _quads(store: ox.Store, subject: str) -> set[ox.Quad]:
         *store.quads_for_pattern(None, None, None, prov),
         *store.quads_for_pattern(graph, None, None, _DESCRIPTIONS),
     }
+
+
+def _in_prov(quad: ox.Quad) -> bool:
+    return isinstance(quad.graph_name, ox.NamedNode) and quad.graph_name.value.endswith(_PROV)
 
 
 def _as_it_is(served: ox.Store, quad: ox.Quad) -> What | None:
@@ -121,7 +133,7 @@ class _Told:
 
     def of(self, quad: ox.Quad) -> str:
         """The assertion that a quad is there for; "" where nothing tells."""
-        if str(quad.graph_name.value).endswith(_PROV) and isinstance(quad.subject, ox.NamedNode):
+        if _in_prov(quad) and isinstance(quad.subject, ox.NamedNode):
             return quad.subject.value
         said_by = self.saying.get((quad.subject, quad.predicate, quad.object), [])
         holding = [name for name in said_by if name not in self.ended]
@@ -137,8 +149,7 @@ class _Told:
 def _summed(wrong: dict[ox.Quad, What], told: _Told) -> list[Difference]:
     by_assertion: dict[str, dict[str, set[What]]] = {}
     for quad, what in wrong.items():
-        in_prov = str(quad.graph_name.value).endswith(_PROV)
-        kind = quad.predicate.value.rpartition("/")[2].rpartition("#")[2] if in_prov else "triple"
+        kind = quad.predicate.value.rpartition("/")[2].rpartition("#")[2] if _in_prov(quad) else "triple"
         kind = "graph" if quad.graph_name == _DESCRIPTIONS else kind
         by_assertion.setdefault(told.of(quad), {}).setdefault(kind, set()).add(what)
     found = [_difference(name, fields, told) for name, fields in by_assertion.items()]

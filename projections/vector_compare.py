@@ -50,6 +50,12 @@ def differences(served: VectorSnapshot, built: VectorSnapshot) -> list[Differenc
     return found
 
 
+def all_unreadable(built: VectorSnapshot) -> list[Difference]:
+    """Every version, of a shard of which nothing can be read."""
+    offsets = built.values("evt_offset")
+    return [_difference(row_id, "unreadable", (), offsets) for row_id in sorted(offsets)]
+
+
 def compare(
     served: Callable[[str], Values], built: Callable[[str], Values], damaged: Iterable[str] = ()
 ) -> list[Difference]:
@@ -80,8 +86,7 @@ def _summed(row_id: str, fields: Mapping[str, What], offsets: Values) -> Differe
         # All of it: single fields would say no more.
         if kinds == {what}:
             return _difference(row_id, what, (), offsets)
-    what = "unreadable" if "unreadable" in kinds else "differs"
-    return _difference(row_id, what, tuple(fields), offsets)
+    return _difference(row_id, "unreadable" if "unreadable" in kinds else "differs", tuple(fields), offsets)
 
 
 def _difference(row_id: str, what: What, fields: tuple[str, ...], offsets: Values) -> Difference:
@@ -106,7 +111,9 @@ def _not_indexed(served: VectorSnapshot, built: VectorSnapshot) -> Iterator[tupl
                 if len(some) > 1:
                     middle = len(some) // 2
                     left += [some[:middle], some[middle:]]
-                else:
-                    yield from ((row_id, "unreadable", column) for row_id in sorted(expected))
+                    continue
+                for row_id in sorted(expected):
+                    yield row_id, "unreadable", column
                 continue
-            yield from ((row_id, "not indexed", column) for row_id in sorted(missed))
+            for row_id in sorted(missed):
+                yield row_id, "not indexed", column

@@ -26,6 +26,7 @@ from memfold.serve import (
     cli_seals,
     cli_stack,
     cli_understanding,
+    cli_verify,
 )
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
+cli_verify.register(cli_replay.app)
 cli_rollback.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)

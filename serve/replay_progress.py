@@ -42,6 +42,11 @@ class Shown:
         done = built.records - self._first
         return f", {(built.of - built.records) * built.seconds / done:,.0f} s left" if done > 0 else ""
 
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        if not self._quiet:
+            console.print(line, highlight=False)
+
     def done(self, built: BuiltShard) -> None:
         if not self._quiet:
             print_built(built)

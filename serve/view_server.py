@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from memfold.memory.errors import InvalidInput, ModelUnavailable
+from memfold.memory.errors import InvalidInput, ModelUnavailable, ShardDamaged
 from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
@@ -60,6 +60,10 @@ Switch = Callable[[str, str], Awaitable[bool]]
 """Go over to a generation of a projection; False when this process does not run it."""
 
 
+Copy = Callable[[str, int, str], Awaitable[bool]]
+"""Copy the served shard of (projection, partition) to where a generation has its copies; False when it is not this process's."""
+
+
 Breakers = Callable[[], list[BreakerState]]
 """How the circuit breakers of the model endpoints of this process stand."""
 
@@ -77,6 +81,7 @@ class View:
     quarantined: dict[str, int] = field(default_factory=dict)
     breakers: Breakers | None = None
     exports: GraphExport | None = None
+    copy: Copy | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -163,6 +168,17 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(text=f"this worker does not run {projection}")
         return web.Response()
 
+    async def copy(request: web.Request) -> web.Response:
+        projection, generation = request.match_info["projection"], request.match_info["generation"]
+        partition = int(request.match_info["partition"])
+        try:
+            copied = view.copy is not None and await view.copy(projection, partition, generation)
+        except ShardDamaged as damaged:
+            raise web.HTTPConflict(text=str(damaged)) from damaged
+        if not copied:
+            raise web.HTTPMisdirectedRequest(text=f"this worker does not have {projection}/{partition}")
+        return web.Response()
+
     application = web.Application(middlewares=[authorised])
     application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
@@ -172,6 +188,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)
+    application.router.add_post("/v1/copy/{projection}/{partition:\\d+}/{generation:g\\d+}", copy)
     return application
 
 

@@ -194,6 +194,15 @@ class Worker:
         )
         return True
 
+    async def _copy(self, projection: str, partition: int, generation: str) -> bool:
+        """Only graphs: a shard of vectors is copied by whoever wants to."""
+        shard = self._graphs.get(partition)
+        if projection != "graph" or shard is None or shard.closed:
+            return False
+        to = self._generations["graph"].copy_path(generation, partition)
+        await asyncio.to_thread(shard.copy, to)
+        return True
+
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
         progress = self._progress["archive"]
@@ -224,6 +233,7 @@ class Worker:
             quarantine.counts,
             self._breakers,
             graph,
+            self._copy,
         )
         runner = web.AppRunner(view_application(view, self._parts.settings.view_token()), access_log=None)
         await runner.setup()
