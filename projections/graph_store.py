@@ -37,8 +37,8 @@ FLUSH = 50_000
 REMOVED_AT_ONCE = 10_000
 """Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
 
-_STORE = "oxigraph"
-_PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
+STORE = "oxigraph"
+PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
 _INTEGER = ox.NamedNode(XSD + "integer")
 
 
@@ -54,7 +54,7 @@ class GraphStore:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with self.reading():
-                self.triples = ox.Store(path / _STORE)
+                self.triples = ox.Store(path / STORE)
                 self._load_position()
         except BaseException as error:
             self.abandon()
@@ -129,7 +129,7 @@ class GraphStore:
         """Read the position of the newest commit; finish it if it is a bulk load whose process died."""
         marks: list[Quad] = []
         values: dict[int, dict[str, int]] = {0: {}}
-        for node, field, value in cast(ox.QuerySolutions, self.triples.query(_PLACED)):
+        for node, field, value in cast(ox.QuerySolutions, self.triples.query(PLACED)):
             quad = (named(POSITION), f"{node} {field} {value}")
             if field.value == UNFINISHED:
                 marks.append(quad)
@@ -145,12 +145,13 @@ class GraphStore:
     def copy(self, to: Path) -> None:
         """Make `to` a copy as it stands now, of hard links where the file system has them. Raises OSError where it exists."""
         to.mkdir(parents=True)
-        self.triples.backup(to / _STORE)
+        self.triples.backup(to / STORE)
 
     def close(self) -> None:
-        """Write everything out and let the next writer in."""
+        """Write everything out and let the next writer in. Raises ShardDamaged; then too the next one may come."""
         try:
-            self.triples.flush()
+            with self.reading():
+                self.triples.flush()
         finally:
             self.abandon()
 

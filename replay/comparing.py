@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +17,7 @@ from memfold.memory.errors import ShardDamaged
 from memfold.projections import graph_compare, vector_compare
 from memfold.projections.difference import Difference
 from memfold.projections.graph_reading import content_digest
-from memfold.projections.graph_store import GraphStore
+from memfold.projections.graph_snapshot import GraphSnapshot
 from memfold.projections.vector_digest import digest
 from memfold.projections.vector_snapshot import VectorSnapshot
 from memfold.replay.build import BuiltShard
@@ -106,21 +105,15 @@ def _vectors(pair: Pair) -> Compared:
 
 
 def _graphs(pair: Pair) -> Compared:
-    with closing(GraphStore(pair.built.task.path)) as built:
-        try:
-            if pair.damage:
-                raise ShardDamaged(pair.damage)
-            served = GraphStore(pair.copy)
-        except ShardDamaged as damaged:
-            return _compared(pair, "", graph_compare.all_unreadable(built.triples), str(damaged))
-        try:
-            with served.reading():
-                found = list(graph_compare.differences(served.triples, built.triples))
-                if any(one.what == "unreadable" for one in found):
-                    return _compared(pair, "", found, f"blocks of {pair.copy.name} cannot be read")
-                return _compared(pair, content_digest(served.triples), found)
-        except ShardDamaged as damaged:
-            return _compared(pair, "", graph_compare.all_unreadable(built.triples), str(damaged))
-        finally:
-            # Not closed in order: a damaged store refuses to write what it has.
-            served.abandon()
+    built = GraphSnapshot(pair.built.task.path)
+    try:
+        if pair.damage:
+            raise ShardDamaged(pair.damage)
+        served = GraphSnapshot(pair.copy)
+        found = list(graph_compare.differences(served.triples, built.triples))
+        if any(one.what == "unreadable" for one in found):
+            return _compared(pair, "", found, "Oxigraph finds blocks of it whose checksum is wrong")
+        with served.reading():
+            return _compared(pair, content_digest(served.triples), found)
+    except ShardDamaged as damaged:
+        return _compared(pair, "", graph_compare.all_unreadable(built.triples), str(damaged))

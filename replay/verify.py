@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.embedded_by import record
 from memfold.projections.generations import Generations
-from memfold.projections.graph_store import GraphStore
+from memfold.projections.graph_snapshot import GraphSnapshot
 from memfold.projections.unfinished import Unfinished, mark
 from memfold.projections.vector_snapshot import VectorSnapshot
 from memfold.replay.aside import aside, to_be_served
@@ -126,11 +126,7 @@ def _end_of(name: str, each: Generations, generation: str, partition: int, origi
     path = each.copy_path(generation, partition)
     if name == "vector":
         return VectorSnapshot(path, origin.embedding.dimensions).position.offset + 1
-    store = GraphStore(path)
-    try:
-        return store.position.offset + 1
-    finally:
-        store.abandon()
+    return GraphSnapshot(path).position.offset + 1
 
 
 def _pair(

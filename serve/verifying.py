@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from memfold.memory.errors import ShardDamaged, ShardLocked
 from memfold.projections.generations import Generations
 from memfold.projections.graph import GraphShard
+from memfold.projections.graph_snapshot import copy_files
 from memfold.projections.vector_snapshot import link_files
 from memfold.projections.vector_table import is_there
 from memfold.replay.build import PROJECTIONS, Origin, open_shard
@@ -93,10 +94,14 @@ def _copy_graph(settings: Settings, each: Generations, partition: int, generatio
     )
 
     def once() -> None:
-        if not asyncio.run(_copied_by_worker(settings, partition, generation)):
-            path = each.shard_path(each.served(), partition)
-            with closing(GraphShard(path, partition)) as shard:
-                shard.copy(each.copy_path(generation, partition))
+        path, to = each.shard_path(each.served(), partition), each.copy_path(generation, partition)
+        try:
+            if not asyncio.run(_copied_by_worker(settings, partition, generation)):
+                with closing(GraphShard(path, partition)) as shard:
+                    shard.copy(to)
+        except ShardDamaged:
+            # Whatever of it can be read tells which memories it is.
+            copy_files(path, to)
 
     waiting(once)
 
