@@ -54,8 +54,8 @@ def all_unreadable(built: ox.Store) -> list[Difference]:
     return found
 
 
-def of_subject(served: ox.Store, built: ox.Store, subject: str) -> list[Difference]:
-    """The same of one subject's graph, by its IRI."""
+def of_subject(served: ox.Store, built: ox.Store, subject: str, every_index: bool = True) -> list[Difference]:
+    """The same of one subject's graph, by its IRI. Looking into every index takes ten times as long as reading the quads."""
     expected = _quads(built, subject)
     wrong: dict[ox.Quad, What] = {}
     try:
@@ -63,7 +63,8 @@ def of_subject(served: ox.Store, built: ox.Store, subject: str) -> list[Differen
         wrong |= dict.fromkeys(expected - found, "missing")
         wrong |= dict.fromkeys(found - expected, "extra")
         told = _Told(expected | found)
-        wrong |= {quad: "not indexed" for quad in expected & found if not _in_every_index(served, quad)}
+        if every_index:
+            wrong |= {quad: "not indexed" for quad in expected & found if not _in_every_index(served, quad)}
     except DAMAGED:
         told = _Told(expected)
         wrong |= {quad: what for quad in expected if (what := _as_it_is(served, quad)) is not None}

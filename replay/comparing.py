@@ -32,6 +32,7 @@ class Pair:
     """A copy of the served shard, and the one built to the same position. `damage`: why there is no copy that can be opened."""
 
     copy: Path
+    served: Path
     built: BuiltShard
     dimensions: int
     damage: str = ""
@@ -82,8 +83,10 @@ def _told(one: Compared, done: Callable[[Compared], None]) -> Compared:
 
 def _compared(pair: Pair, served: str, differences: Sequence[Difference], damage: str = "") -> Compared:
     task = pair.built.task
+    # The copy is gone when this is read; what is damaged is the file that it has links to.
+    of_served = damage.replace(str(pair.copy), str(pair.served))
     return Compared(
-        task.projection, task.partition, task.end - 1, served, pair.built.digest, differences, damage
+        task.projection, task.partition, task.end - 1, served, pair.built.digest, differences, of_served
     )
 
 

@@ -137,8 +137,9 @@ def _pair(
     damage: Mapping[tuple[str, int], str],
 ) -> Pair:
     name, partition = built.task.projection, built.task.partition
-    path = generations[name].copy_path(names[name], partition)
-    return Pair(path, built, dimensions, damage.get((name, partition), ""))
+    each = generations[name]
+    copy, served = each.copy_path(names[name], partition), each.shard_path(each.served(), partition)
+    return Pair(copy, served, built, dimensions, damage.get((name, partition), ""))
 
 
 def _served_instead(

@@ -59,7 +59,10 @@ def verify(
     wanted = named_projections(projections, list(PROJECTIONS))
     only = numbers_in(partitions) if partitions is not None else None
     with shown_progress(quiet=as_json) as shown:
-        following = Following(watch=shown.watch, compared=lambda one: shown.say(_line(one)))
+        following = Following(
+            watch=shown.watch,
+            compared=lambda one: shown.comparing(f"{one.projection}/{one.partition} {one.verdict}"),
+        )
         found = verify_served(settings, source, wanted, only, repair, following)
     most = 10 * TOLD if as_json else TOLD
     events = [traced_in(settings, source, one, most) if one.differences else [] for one in found.compared]
@@ -75,10 +78,6 @@ def verify(
         _print(settings, found, events)
     if not found.equal:
         raise typer.Exit(REPAIRED if found.repaired else DIFFERS)
-
-
-def _line(one: Compared) -> str:
-    return f"  {one.projection}/{one.partition}: {one.verdict} at offset {one.offset}"
 
 
 def _print(settings: Settings, found: Verified, events: list[list[Traced]]) -> None:
@@ -108,7 +107,11 @@ def _print(settings: Settings, found: Verified, events: list[list[Traced]]) -> N
             soft_wrap=True,
         )
     if not found.repaired:
-        broken = sorted({one.projection for one in found.compared if not one.equal})
+        broken = [
+            name
+            for name in PROJECTIONS
+            if any(one.projection == name and not one.equal for one in found.compared)
+        ]
         console.print(
             f"what is served is not what the log says: `memfold replay verify {' '.join(broken)} --repair` serves what the log says",
             style="red",

@@ -19,6 +19,7 @@ from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
+from memfold.serve.scrubbed import Scrubbed
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
 
@@ -82,6 +83,7 @@ class View:
     breakers: Breakers | None = None
     exports: GraphExport | None = None
     copy: Copy | None = None
+    scrubbed: Callable[[], Scrubbed] | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -149,7 +151,12 @@ def view_application(view: View, token: str) -> web.Application:
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
         breakers = [state._asdict() for state in view.breakers()] if view.breakers else []
-        answer = {"positions": positions, "quarantined": view.quarantined, "breakers": breakers}
+        answer = {
+            "positions": positions,
+            "quarantined": view.quarantined,
+            "breakers": breakers,
+            "scrub": view.scrubbed() if view.scrubbed else None,
+        }
         body = msgspec.json.encode(answer)
         return web.Response(body=body, content_type="application/json")
 
