@@ -158,18 +158,21 @@ def _summed(wrong: dict[ox.Quad, What], told: _Told) -> list[Difference]:
 
 
 def _difference(name: str, fields: dict[str, set[What]], told: _Told) -> Difference:
-    kinds = {what for whats in fields.values() for what in whats}
-    what: What = "unreadable" if "unreadable" in kinds else "differs"
-    if len(kinds) == 1:
-        (what,) = kinds
+    kinds: set[What] = set().union(*fields.values())
     record = told.records.get(name)
     assertion_id = name.rpartition("/")[2] if record is None else record.assertion_id
     extra = kinds == {"extra"} and "reifies" in fields
     return Difference(
         "" if record is None else record.memory_id,
         f"relation {assertion_id}",
-        what,
+        _one_of(kinds),
         tuple(sorted(fields)),
         None if record is None or extra else record.offset,
         told.ended.get(name),
     )
+
+
+def _one_of(kinds: set[What]) -> What:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "unreadable" if "unreadable" in kinds else "differs"

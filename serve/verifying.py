@@ -25,7 +25,9 @@ from memfold.serve.view_address import addresses
 from memfold.serve.view_client import ViewClient
 
 _CHANGES_HANDS = 20.0
-"""Seconds that a partition may be with no worker, or its worker may take to come back."""
+"""Seconds that a shard may be held by somebody who does not answer: a worker that begins or ends."""
+_ANSWERS = 3.0
+"""Seconds that a living worker gets to have the partition."""
 
 
 def verify_served(
@@ -110,4 +112,4 @@ async def _copied_by_worker(settings: Settings, partition: int, generation: str)
     if not any("graph" in address.roles for address in addresses(settings.folder)):
         return False
     async with ViewClient(settings.folder, settings.view_token()) as views:
-        return await views.copy("graph", partition, generation, _CHANGES_HANDS)
+        return await views.copy("graph", partition, generation, _ANSWERS)
