@@ -23,6 +23,7 @@ from memfold.projections.unfinished import unfinished
 FIRST = "g0001"
 _NAME = re.compile(r"g(\d{4,})")
 _LEFTOVER = ".leftover-"
+COPIES = "served"
 
 Pointer = tuple[int, int, int]
 
@@ -114,6 +115,10 @@ class Generations:
 
     def shard_path(self, generation: str, partition: int) -> Path:
         return self.path(generation) / f"p{partition:04d}"
+
+    def copy_path(self, generation: str, partition: int) -> Path:
+        """Where a copy of the served shard lies that a verification compares; in the folder of the generation that it builds aside."""
+        return self.path(generation) / COPIES / f"p{partition:04d}"
 
     def path(self, generation: str) -> Path:
         """The folder of a generation, which need not exist. Raises InvalidInput for what is no generation's name."""

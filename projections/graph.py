@@ -6,12 +6,14 @@ how a commit is one step, graph_reading.py how it is read back, graph_export.py 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from threading import RLock
 
+import pyoxigraph as ox
 from rdflib import Dataset
 
 from memfold.memory.errors import ViewUnreachable
@@ -147,6 +149,17 @@ class GraphShard:
         """The subjects of all tenants that have a graph in this partition."""
         with self._using, self._store().reading():
             return graphs_of(self._store().triples, None)
+
+    def copy(self, to: Path) -> None:
+        """Make the folder `to` a shard like this one, as it stands between two commits. Raises OSError where it exists."""
+        with self._using, self._store().reading():
+            self._store().copy(to)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[tuple[ox.Store, Position]]:
+        """The triples and the position that they belong to, for as long as the block lasts: a commit waits for it."""
+        with self._using, self._store().reading():
+            yield self._store().triples, self._store().position
 
     def digest(self) -> str:
         with self._using, self._store().reading():

@@ -37,7 +37,8 @@ FLUSH = 50_000
 REMOVED_AT_ONCE = 10_000
 """Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
 
-_PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
+STORE = "oxigraph"
+PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
 _INTEGER = ox.NamedNode(XSD + "integer")
 
 
@@ -57,8 +58,8 @@ class GraphStore:
         try:
             fcntl.flock(self._lock, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             with self.reading():
-                folder = path / "oxigraph"
-                self.triples = ox.Store.read_only(str(folder)) if read_only else ox.Store(folder)
+                folder = str(path / STORE)
+                self.triples = ox.Store.read_only(folder) if read_only else ox.Store(folder)
                 self._load_position()
         except BaseException as error:
             self.abandon()
@@ -133,7 +134,7 @@ class GraphStore:
         """Read the position of the newest commit; finish it if it is a bulk load whose process died."""
         marks: list[Quad] = []
         values: dict[int, dict[str, int]] = {0: {}}
-        for node, field, value in cast(ox.QuerySolutions, self.triples.query(_PLACED)):
+        for node, field, value in cast(ox.QuerySolutions, self.triples.query(PLACED)):
             quad = (named(POSITION), f"{node} {field} {value}")
             if field.value == UNFINISHED:
                 marks.append(quad)
@@ -146,11 +147,17 @@ class GraphStore:
         self._number = max(values)
         self.position = Position(**values[self._number])
 
+    def copy(self, to: Path) -> None:
+        """Make `to` a copy as it stands now, of hard links where the file system has them. Raises OSError where it exists."""
+        to.mkdir(parents=True)
+        self.triples.backup(to / STORE)
+
     def close(self) -> None:
-        """Write everything out and let the next writer in."""
+        """Write everything out and let the next writer in. Raises ShardDamaged; then too the next one may come."""
         try:
             if not self._read_only:
-                self.triples.flush()
+                with self.reading():
+                    self.triples.flush()
         finally:
             self.abandon()
 

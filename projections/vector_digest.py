@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 
+from memfold.projections.vector_columns import Columns
 from memfold.projections.vector_rows import COLUMNS, vectors_of
-from memfold.projections.vector_table import VectorTable
 
 _HEAVY = ["vector"]
 _LIGHT = [name for name in COLUMNS if name not in ("vector", "evt_offset", "added_offset")]
 
 
-def digest(table: VectorTable) -> str:
+def digest(table: Columns) -> str:
     """Hexadecimal. Reads the whole shard into memory, the vectors apart from the rest."""
     light = table.columns(_LIGHT)
     sha = sha256(b"memfold vector 3\n" + _u64(table.dimensions) + _u64(light.num_rows))

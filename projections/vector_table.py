@@ -15,12 +15,12 @@ from pathlib import Path
 
 import lancedb
 import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
 from lancedb.index import BTree
 
 from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
 from memfold.projections.base import Position
 from memfold.projections.vector_ann import INDEX_ABOVE, WideIndices
+from memfold.projections.vector_columns import sorted_columns
 from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_filter import CURRENT, equal, every, one_of
 from memfold.projections.vector_fold import Touched
@@ -79,11 +79,8 @@ class VectorTable:
 
     def columns(self, names: list[str]) -> pa.Table:
         """These columns of all rows but the position, by row_id."""
-        asked = list(dict.fromkeys(["row_id", "memory_id", *names]))
         with lance_errors(self.path):
-            found = self._table.search().select(asked).to_arrow()
-        found = found.filter(pc.field("memory_id").is_valid())
-        return found.sort_by("row_id").select(names)
+            return sorted_columns(self._table, names)
 
     def commit(self, rows: list[Row], position: Position, all_new: bool) -> None:
         """Write the rows and the position. Raises InvalidInput and ShardLocked before anything is written.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from memfold.projections.base import Shard, Standing
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build, fold_log
-from memfold.replay.rebuild import Compared
+from memfold.replay.compared import Compared
 
 
 def fill(

@@ -1,4 +1,7 @@
-"""One rebuild at a time: two would take up the same half generation, and each would remove what the other builds."""
+"""One rebuild at a time: two would take up the same half generation, and each would remove what the other builds.
+
+Verifications have a lock of their own: one may run beside a rebuild, and a second one would remove what the first builds aside.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from pathlib import Path
 from memfold.infra.home import held
 from memfold.memory.errors import RebuildRunning
 
-FILE = "rebuild.lock"
+FILE, VERIFY_FILE = "rebuild.lock", "verify.lock"
 
 
-def only_one(projections: Path, doing: str) -> AbstractContextManager[None]:
-    """Hold the projections in this folder against other rebuilds. Raises RebuildRunning at once, naming the process that has them."""
+def only_one(projections: Path, doing: str, file: str = FILE) -> AbstractContextManager[None]:
+    """Hold the projections in this folder against other rebuilds, or with VERIFY_FILE against other verifications.
+
+    Raises RebuildRunning at once, naming the process that has them.
+    """
     projections.mkdir(parents=True, exist_ok=True)
     return held(
-        projections / FILE,
+        projections / file,
         f"`{doing}` of process {os.getpid()}, since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC,",
         lambda holder: RebuildRunning(
             f"{holder or 'another process'} has {projections}; wait until it is done, or stop it"

@@ -1,6 +1,6 @@
-"""Rebuild and verify: a new generation beside the served one, and the proof that it is the same.
+"""Rebuild: a new generation beside the served one.
 
-Neither touches what is served until the last step: moving one pointer. Whoever runs the workers moves it for them
+It does not touch what is served until the last step: moving one pointer. Whoever runs the workers moves it for them
 (`Switch`), because they have to follow into the new generation at an equal position.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from memfold.memory.errors import InvalidInput, ShardLocked
-from memfold.projections.base import Standing
 from memfold.projections.embedded_by import EmbeddedBy, embedded_by, record
 from memfold.projections.generations import Generations
 from memfold.projections.unfinished import Unfinished, mark, unfinished, unmark
 from memfold.providers.embedder_choice import to_record
+from memfold.replay.aside import is_aside
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build
 from memfold.replay.progress import Watch, unwatched
 from memfold.replay.room import is_full, no_room
@@ -42,21 +42,6 @@ class Rebuilt:
     served: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One shard of the served generation beside the same shard built from the log up to the same offset."""
-
-    projection: str
-    partition: int
-    offset: int
-    served: str
-    built: str
-
-    @property
-    def equal(self) -> bool:
-        return self.served == self.built
-
-
 def rebuild(
     generations: Mapping[str, Generations],
     partitions: int,
@@ -79,7 +64,7 @@ def rebuild(
     wanted = sorted(range(partitions) if only is None else only)
     tasks = tasks_of(generations, new, wanted)
     folders = {name: each.path(new[name]) for name, each in generations.items()}
-    with _kept_or_removed(generations, new):
+    with kept_or_removed(generations, new):
         built = built_to_the_end(tasks, origin, done, watch, digests)
         left = {name: _left(folder, wanted, partitions) for name, folder in folders.items()}
         if only is not None and not any(left.values()):
@@ -122,11 +107,12 @@ def serve_all(generations: Mapping[str, Generations], new: Mapping[str, str], sw
                     others.remove(new[refused])
             raise
         unmark(each.path(new[name]))
-        # The one served before stays, for who still reads it and for `rollback`. Younger ones may be a verify's.
+        # The one served before stays, for who still reads it and for `rollback`.
         known = each.existing()
         older = known[: known.index(before)] if before in known else []
         for old in known:
-            if old not in (new[name], before) and (old in older or unfinished(each.path(old))):
+            path = each.path(old)
+            if old not in (new[name], before) and not is_aside(path) and (old in older or unfinished(path)):
                 each.remove(old)
 
 
@@ -134,7 +120,7 @@ def _begun(each: Generations, vectors_of: Origin | None) -> str:
     """A generation that was left half built and is of the same embedder, or a new one."""
     served = each.served()
     unmark(each.path(served))
-    by = None if vectors_of is None else _made_by(vectors_of)
+    by = None if vectors_of is None else made_by(vectors_of)
     for name in reversed(each.existing()):
         if name != served and unfinished(each.path(name)) and (by is None or embedded_by(each, name) == by):
             return name
@@ -153,7 +139,7 @@ def _left(folder: Path, built: Collection[int], partitions: int) -> set[int]:
 
 
 @contextmanager
-def _kept_or_removed(generations: Mapping[str, Generations], new: Mapping[str, str]) -> Iterator[None]:
+def kept_or_removed(generations: Mapping[str, Generations], new: Mapping[str, str]) -> Iterator[None]:
     """What was half built stays for the next call, unless it is what is wrong, or fills the disk. Raises NoRoom for the latter."""
     try:
         yield
@@ -169,7 +155,8 @@ def _kept_or_removed(generations: Mapping[str, Generations], new: Mapping[str, s
         raise
 
 
-def _made_by(origin: Origin) -> EmbeddedBy:
+def made_by(origin: Origin) -> EmbeddedBy:
+    """The embedder that a generation of vectors is recorded with."""
     embedding = origin.embedding
     return EmbeddedBy(embedding.model, embedding.dimensions, to_record(embedding.models))
 
@@ -200,33 +187,3 @@ def built_to_the_end(
 
 def _unsaid(built: BuiltShard) -> None:
     """The rounds after the first are short, and repeat what was told."""
-
-
-def verify(
-    generations: Mapping[str, Generations],
-    served: Mapping[tuple[str, int], Standing],
-    origin: Origin,
-    done: Callable[[BuiltShard], None] = lambda built: None,
-) -> list[Compared]:
-    """Compare what is served, {(projection, partition): standing}, with a fold of the log to the same offsets."""
-    aside = {name: each.create_next() for name, each in generations.items()}
-    tasks = [
-        ShardTask(
-            name,
-            generations[name].shard_path(aside[name], partition),
-            partition,
-            standing.position.offset + 1,
-        )
-        for (name, partition), standing in served.items()
-    ]
-    try:
-        # Only the digest is wanted, and no index is in it.
-        built = build(tasks, replace(origin, index_above=None), done)
-    finally:
-        for name, each in generations.items():
-            each.remove(aside[name])
-    return [
-        Compared(one.task.projection, one.task.partition, one.task.end - 1, digest, one.digest)
-        for one in built
-        for digest in [served[one.task.projection, one.task.partition].digest]
-    ]

@@ -30,6 +30,7 @@ from memfold.serve import (
     cli_stack,
     cli_taking_back,
     cli_understanding,
+    cli_verify,
     cli_watch,
 )
 
@@ -54,6 +55,7 @@ app.add_typer(
 )
 app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
 app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
+cli_verify.register(cli_replay.app)
 cli_rollback.register(cli_replay.app)
 cli_taking_back.register_replay(cli_replay.app)
 cli_at.register(cli_replay.app)

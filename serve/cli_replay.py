@@ -1,4 +1,4 @@
-"""`memfold replay rebuild|verify`."""
+"""`memfold replay rebuild`."""
 
 from typing import Annotated
 
@@ -7,8 +7,7 @@ import typer
 from memfold.memory.errors import InvalidInput
 from memfold.providers.embedder_choice import chosen, name_of, named
 from memfold.replay.estimate import Estimate
-from memfold.replay.rebuild import Compared
-from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
+from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
 from memfold.serve.replay_progress import (
     named_projections,
     numbers_in,
@@ -16,7 +15,7 @@ from memfold.serve.replay_progress import (
     rebuilt_as_json,
     shown_progress,
 )
-from memfold.serve.replaying import estimate_served, rebuild_served, verify_served
+from memfold.serve.replaying import estimate_served, rebuild_served
 from memfold.serve.settings import settings_from
 
 app = typer.Typer(no_args_is_help=True)
@@ -106,44 +105,3 @@ def _print_estimate(found: Estimate, as_json: bool) -> None:
         f"{found.seconds:,.0f} s at {found.texts_a_second:,.0f} texts/s; {found.cached:,} more are kept from before. Nothing was changed",
         highlight=False,
     )
-
-
-@app.command()
-def verify(
-    source: From = "kafka", home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False
-) -> None:
-    """Build the projections aside from the log and compare digests; exit status 1 where one differs."""
-    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    found = verify_served(settings, source)
-    if as_json:
-        print_json([{"equal": one.equal, **_compared(one)} for one in found])
-    else:
-        rows: list[list[object]] = [
-            [
-                one.projection,
-                one.partition,
-                one.offset,
-                "equal" if one.equal else "DIFFERS",
-                one.served[:16],
-                one.built[:16],
-            ]
-            for one in found
-        ]
-        print_rows(
-            "served against log", ["projection", "partition", "offset", "", "served", "from the log"], rows
-        )
-    if not all(one.equal for one in found):
-        console.print(
-            "a served projection is not what the log says: run `memfold replay rebuild`", style="red"
-        )
-        raise typer.Exit(1)
-
-
-def _compared(one: Compared) -> dict[str, object]:
-    return {
-        "projection": one.projection,
-        "partition": one.partition,
-        "offset": one.offset,
-        "served": one.served,
-        "built": one.built,
-    }

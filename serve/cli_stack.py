@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from memfold.serve.worker import checked_roles
 from memfold.serve.worker_process import run_worker
 
 _STOP_DEADLINE = 40.0
+DIFFERENCES_TOLD = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -98,6 +100,7 @@ def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
     until = f"at {sealed['until']}, {sealed['unsealed']} records since" if sealed else "nothing yet"
     console.print(f"sealed: {until}", highlight=False)
     _print_verified(found["verified"])
+    _print_scrubbed(found["scrubbed"])
     console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
 
 
@@ -109,6 +112,30 @@ def _print_verified(verified: dict[str, Any] | None) -> None:
     held = f"{verified['findings']} FINDINGS" if verified["findings"] else "everything held"
     said = f"verified: at {verified['at']}, {verified['records']} records, {against}: {held}"
     console.print(said, highlight=False, soft_wrap=True)
+
+
+def _print_scrubbed(scrubbed: dict[str, Any] | None) -> None:
+    if scrubbed is None:
+        return
+    differences = scrubbed["differences"]
+    if scrubbed["refused"]:
+        said = f"not at present: {scrubbed['refused']}"
+    elif scrubbed["whole_since"] is None:
+        said = f"{scrubbed['whole']} of {scrubbed['shards']} shards compared whole with the log so far"
+    else:
+        since = datetime.fromtimestamp(scrubbed["whole_since"], UTC).isoformat(timespec="seconds")
+        said = f"all {scrubbed['shards']} shards compared whole with the log, the longest ago at {since}"
+    held = f"{len(differences)} DIFFERENCES" if differences else "everything held"
+    console.print(f"scrubbed: {said}: {held}", highlight=False, soft_wrap=True)
+    for one in differences[:DIFFERENCES_TOLD]:
+        whose = f"memory {one['memory_id']}, " if one["memory_id"] else ""
+        console.print(
+            f"  {one['projection']}/{one['partition']}: {whose}{one['part']}: {one['what']}, of the event at offset {one['offset']}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if differences:
+        console.print("  `memfold replay verify --repair` serves what the log says", highlight=False)
 
 
 def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:

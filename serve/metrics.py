@@ -15,6 +15,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from memfold.providers.breaker import BreakerState
+from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.sealed import Sealed
 from memfold.serve.verified import Verified
 
@@ -35,6 +36,7 @@ class Standing:
     missed_reads: int
     sealed: Sealed | None
     verified: Verified | None
+    scrubbed: Scrubbed
     now: float
 
 
@@ -57,6 +59,7 @@ class _Looked(Collector):
             yield from _of_the_seals(self._standing.sealed, self._standing.now)
         if self._standing.verified is not None:
             yield from _of_the_verification(self._standing.verified, self._standing.now)
+        yield from _of_the_scrub(self._standing.scrubbed, self._standing.now)
 
 
 def _of_the_log(standing: Standing) -> Iterator[Metric]:
@@ -123,3 +126,23 @@ def _of_the_verification(verified: Verified, now: float) -> Iterator[Metric]:
         value=now - verified.at,
     )
     yield GaugeMetricFamily("memfold_verify_findings", "What it found wrong.", value=verified.findings)
+
+
+def _of_the_scrub(scrubbed: Scrubbed, now: float) -> Iterator[Metric]:
+    yield CounterMetricFamily(
+        "memfold_scrub_slices", "Slices of subjects compared with the log.", value=scrubbed.slices
+    )
+    found = GaugeMetricFamily(
+        "memfold_scrub_differences", "What is served and is not what the log says.", labels=["projection"]
+    )
+    for projection in sorted({shard.projection for shard in scrubbed.shards}):
+        mine = [shard for shard in scrubbed.shards if shard.projection == projection]
+        found.add_metric([projection], sum(len(shard.differences) for shard in mine))
+    yield found
+    whole = [shard.whole_at for shard in scrubbed.shards if shard.whole_at is not None]
+    if whole and len(whole) == len(scrubbed.shards):
+        yield GaugeMetricFamily(
+            "memfold_scrub_age_seconds",
+            "Since the shard scrubbed longest ago was compared whole.",
+            value=now - min(whole),
+        )

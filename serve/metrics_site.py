@@ -19,6 +19,7 @@ from memfold.serve.metrics import Places, Standing, exposition
 from memfold.serve.metrics_settings import MetricsSettings
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
+from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.sealed import sealed_until
 from memfold.serve.verified import last_verified
 from memfold.streams.progress import Progress
@@ -30,7 +31,7 @@ TRIED = 16
 
 
 class MetricsSite:
-    """Answers for one worker; `progress`, `quarantined` and `breakers` are the worker's own, read when somebody asks."""
+    """Answers for one worker; `progress`, `quarantined`, `breakers` and `scrubbed` are the worker's own, read when somebody asks."""
 
     def __init__(
         self,
@@ -38,10 +39,12 @@ class MetricsSite:
         progress: Mapping[str, Progress],
         quarantined: Mapping[str, int],
         breakers: Callable[[], list[BreakerState]],
+        scrubbed: Callable[[], Scrubbed],
         metering: Metering,
     ) -> None:
         self._parts, self._progress = parts, progress
         self._quarantined, self._breakers, self._metering = quarantined, breakers, metering
+        self._scrubbed = scrubbed
         application = web.Application()
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
@@ -93,6 +96,7 @@ class MetricsSite:
             missed_reads=MissedReads(parts.settings.folder).count(),
             sealed=await asyncio.to_thread(sealed_until, parts.settings.folder, ends),
             verified=await asyncio.to_thread(last_verified, parts.settings.folder),
+            scrubbed=self._scrubbed(),
             now=time.time(),
         )
 

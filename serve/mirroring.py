@@ -14,8 +14,8 @@ from memfold.projections.graph import GraphShard
 from memfold.projections.vector import VectorShard
 from memfold.projections.vector_table import is_there
 from memfold.replay.build import BuiltShard
+from memfold.replay.compared import Compared
 from memfold.replay.mirroring import fill, verify_mirror
-from memfold.replay.rebuild import Compared
 from memfold.serve.graph_mirrors import open_mirror
 from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.replaying import embedding_of, origin_of

@@ -42,6 +42,11 @@ class Shown:
         done = built.records - self._first
         return f", {(built.of - built.records) * built.seconds / done:,.0f} s left" if done > 0 else ""
 
+    def comparing(self, what: str) -> None:
+        """Behind the bar, which is full by then: the shard that was compared last."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description="comparing", rate=what)
+
     def done(self, built: BuiltShard) -> None:
         if not self._quiet:
             print_built(built)

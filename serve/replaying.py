@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from tenacity import AsyncRetrying, retry_if_result, stop_after_delay, wait_fixed
+import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    retry,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Standing
@@ -15,7 +23,7 @@ from memfold.replay.build import PROJECTIONS, SOURCES, BuiltShard, Origin, open_
 from memfold.replay.estimate import Estimate, estimate
 from memfold.replay.only_one import only_one
 from memfold.replay.progress import Watch, unwatched
-from memfold.replay.rebuild import Compared, Rebuilt, Switch, rebuild, verify
+from memfold.replay.rebuild import Rebuilt, Switch, rebuild
 from memfold.replay.reembedding import Embedding
 from memfold.replay.rollback import previous_of, rollback
 from memfold.serve.embedded import running_stack
@@ -43,37 +51,37 @@ def rebuild_served(
     `only`: build these partitions; the new generation is served by the call that builds the last of the others. `digests`: see
     `rebuild`.
     """
-    _checked(projections, PROJECTIONS, "projection")
+    checked(projections, PROJECTIONS, "projection")
     if models is not None and "vector" not in projections:
         raise InvalidInput(
             f"{', '.join(projections)} holds no vectors; another embedder is for the projection vector"
         )
     partitions, origin = origin_of(settings, source, models)
-    _checked([*map(str, only or ())], [*map(str, range(partitions))], "partition")
-    generations = _generations(settings, projections)
+    checked([*map(str, only or ())], [*map(str, range(partitions))], "partition")
+    generations = generations_of(settings, projections)
     with only_one(settings.folder / "projections", "memfold replay rebuild"):
-        return rebuild(generations, partitions, origin, _switch_of(settings), done, watch, only, digests)
+        return rebuild(generations, partitions, origin, switch_of(settings), done, watch, only, digests)
 
 
 def rollback_served(
     settings: Settings, projections: Sequence[str], watch: Watch = unwatched
 ) -> list[Rebuilt]:
     """Return to the generation that was served before, once it has caught up with the log. Raises InvalidInput where none is left."""
-    _checked(projections, PROJECTIONS, "projection")
-    generations = _generations(settings, projections)
+    checked(projections, PROJECTIONS, "projection")
+    generations = generations_of(settings, projections)
     with only_one(settings.folder / "projections", "memfold replay rollback"):
         back = previous_of(generations)
         models = (
             models_of(settings.models, generations["vector"], back["vector"]) if "vector" in back else None
         )
         partitions, origin = origin_of(settings, "kafka", models)
-        return rollback(generations, partitions, origin, _switch_of(settings), watch)
+        return rollback(generations, partitions, origin, switch_of(settings), watch)
 
 
-def _switch_of(settings: Settings) -> Switch:
+def switch_of(settings: Settings) -> Switch:
     def switch(projection: str, generation: str) -> None:
         if not asyncio.run(_switched_by_worker(settings, projection, generation)):
-            _generations(settings, [projection])[projection].serve(generation)
+            generations_of(settings, [projection])[projection].serve(generation)
 
     return switch
 
@@ -84,21 +92,11 @@ def estimate_served(settings: Settings, source: str, models: ModelSettings) -> E
     return estimate(origin, partitions)
 
 
-def verify_served(settings: Settings, source: str) -> list[Compared]:
-    """Digests of what is served beside digests of a fold of the log to the same offsets."""
-    partitions, origin = origin_of(settings, source)
-    generations = _generations(settings, PROJECTIONS)
-    served = asyncio.run(standings_of_workers(settings, partitions)) or standings_on_disk(
-        settings, partitions
-    )
-    return verify(generations, served, origin)
-
-
 def standings_on_disk(settings: Settings, partitions: int) -> Served:
     """How the served shards stand, opened here: no worker may be running. Raises ShardLocked."""
     found: Served = {}
     embedding = embedding_of(settings)
-    for name, each in _generations(settings, PROJECTIONS).items():
+    for name, each in generations_of(settings, PROJECTIONS).items():
         for partition in range(partitions):
             path = each.shard_path(each.served(), partition)
             shard = open_shard(name, path, partition, embedding)
@@ -111,7 +109,7 @@ def standings_on_disk(settings: Settings, partitions: int) -> Served:
 
 def origin_of(settings: Settings, source: str, models: ModelSettings | None = None) -> tuple[int, Origin]:
     """How many partitions there are, and the log for building processes; the vectors are the served embedder's unless others are given."""
-    _checked([source], SOURCES, "source")
+    checked([source], SOURCES, "source")
     bootstrap_servers = running_stack(settings) or settings.bootstrap_servers
     connection = settings.connection(bootstrap_servers) if bootstrap_servers and source == "kafka" else None
     partitions = settings.partitions
@@ -131,11 +129,11 @@ def embedding_of(settings: Settings, models: ModelSettings | None = None) -> Emb
     return Embedding(models, settings.embeddings)
 
 
-def _generations(settings: Settings, names: Sequence[str]) -> dict[str, Generations]:
+def generations_of(settings: Settings, names: Sequence[str]) -> dict[str, Generations]:
     return {name: Generations(settings.folder / "projections", name) for name in names}
 
 
-def _checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
+def checked(values: Sequence[str], known: Sequence[str], what: str) -> None:
     for value in values:
         if value not in known:
             raise InvalidInput(f"there is no {what} {value!r}; it is one of {', '.join(known)}")
@@ -162,8 +160,14 @@ async def _projections_of(views: ViewClient) -> Served:
     }
 
 
+@retry(
+    retry=retry_if_exception_type(aiohttp.ClientError),
+    stop=stop_after_delay(30),
+    wait=wait_fixed(0.2),
+    reraise=True,
+)
 async def _switched_by_worker(settings: Settings, projection: str, generation: str) -> bool:
-    """False when no living worker runs the projection."""
+    """False when no living worker runs the projection. One that dies meanwhile, as of a damaged shard, is asked again when it is back."""
     if not any(projection in address.roles for address in addresses(settings.folder)):
         return False
     async with views_of(settings) as views:

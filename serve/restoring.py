@@ -27,14 +27,15 @@ from memfold.memory.errors import RestoreRefused
 from memfold.projections.generations import Generations
 from memfold.replay.archive_copy import take_in
 from memfold.replay.build import PROJECTIONS, BuiltShard
-from memfold.replay.rebuild import Compared
+from memfold.replay.compared import Compared
 from memfold.replay.restoring import LogRestorer, Restored, archived_keys
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import KEPT, partition_of_key
-from memfold.serve.replaying import rebuild_served, verify_served
+from memfold.serve.replaying import rebuild_served
 from memfold.serve.seals import archive_of, seals_of
 from memfold.serve.settings import Settings
+from memfold.serve.verifying import verify_served
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
 from memfold.streams.refilling import (
@@ -96,7 +97,7 @@ def restore_home(settings: Settings, archive: Path, told: Told) -> Whole:
         ensure_topics(connection, settings.topic_plan())
         asyncio.run(_publish_seals(settings, connection))
         live = settings.model_copy(update={"bootstrap_servers": connection.bootstrap_servers})
-        compared = verify_served(live, "kafka")
+        compared = verify_served(live, "kafka").compared
     unreadable = sum(
         built.position.quarantined
         for one in rebuilt

@@ -78,6 +78,12 @@ class Settings(Credentials, _Place):
         ge=0.1,
         description="How long `memfold replay rollback` can return to the generation before, unless a rebuild takes its place.",
     )
+    scrub_share: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="Share of its time that a worker compares what it serves with the log, a slice of subjects at a time. 0: never.",
+    )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from memfold.infra.stack_file import running_stack
 from memfold.projections.embedded_by import embedded_by
 from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.serve.missed_reads import MissedReads
 from memfold.serve.parts import Parts
+from memfold.serve.scrubbed import Scrubbed, summed
 from memfold.serve.sealed import sealed_until
 from memfold.serve.settings import Settings
 from memfold.serve.verified import last_verified
@@ -65,6 +68,7 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
         "pending": pending,
         "sealed": _sealed(settings, places),
         "verified": _verified(settings),
+        "scrubbed": _scrubbed(workers),
         "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
@@ -84,6 +88,11 @@ def _verified(settings: Settings) -> Status | None:
         return None
     at = datetime.fromtimestamp(found.at, UTC).isoformat(timespec="seconds")
     return {"at": at, "records": found.records, "compared": found.compared, "findings": found.findings}
+
+
+def _scrubbed(workers: list[dict[str, Any]]) -> Status | None:
+    told = [worker["scrub"] for worker in workers if worker.get("scrub")]
+    return summed(msgspec.convert(one, Scrubbed) for one in told)
 
 
 def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: list[int]) -> Status:

@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 
-from memfold.memory.errors import InvalidInput, ViewUnreachable
+from memfold.memory.errors import InvalidInput, ShardDamaged, ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
@@ -203,6 +203,21 @@ class ViewClient:
                         raise ViewUnreachable(
                             f"the worker {address.pid} did not go over: {await response.text()}"
                         )
+
+    async def copy(self, projection: str, partition: int, generation: str, timeout: float) -> bool:
+        """Have the worker that owns a shard copy it for a verification; False when none has it in time. Raises ShardDamaged."""
+
+        async def post(url: str, _wait: float) -> bool | None:
+            path = f"/v1/copy/{projection}/{partition}/{generation}"
+            async with self._open().post(url + path, timeout=_LONG) as response:
+                if response.status == 421:
+                    return None
+                if response.status == 409:
+                    raise ShardDamaged(await response.text())
+                response.raise_for_status()
+                return True
+
+        return await self._ask(projection, timeout, post) is not None
 
     async def close(self) -> None:
         if self._session is not None:

@@ -14,11 +14,12 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from memfold.memory.errors import InvalidInput, ModelUnavailable
+from memfold.memory.errors import InvalidInput, ModelUnavailable, ShardDamaged
 from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
 from memfold.projections.base import Standing
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.records import Scope
+from memfold.serve.scrubbed import Scrubbed
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
 
@@ -60,6 +61,10 @@ Switch = Callable[[str, str], Awaitable[bool]]
 """Go over to a generation of a projection; False when this process does not run it."""
 
 
+Copy = Callable[[str, int, str], Awaitable[bool]]
+"""Copy the served shard of (projection, partition) to where a generation has its copies; False when it is not this process's."""
+
+
 Breakers = Callable[[], list[BreakerState]]
 """How the circuit breakers of the model endpoints of this process stand."""
 
@@ -77,6 +82,8 @@ class View:
     quarantined: dict[str, int] = field(default_factory=dict)
     breakers: Breakers | None = None
     exports: GraphExport | None = None
+    copy: Copy | None = None
+    scrubbed: Callable[[], Scrubbed] | None = None
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -144,7 +151,12 @@ def view_application(view: View, token: str) -> web.Application:
     async def status(_request: web.Request) -> web.Response:
         positions = {role: progress.offsets for role, progress in view.progress.items()}
         breakers = [state._asdict() for state in view.breakers()] if view.breakers else []
-        answer = {"positions": positions, "quarantined": view.quarantined, "breakers": breakers}
+        answer = {
+            "positions": positions,
+            "quarantined": view.quarantined,
+            "breakers": breakers,
+            "scrub": view.scrubbed() if view.scrubbed else None,
+        }
         body = msgspec.json.encode(answer)
         return web.Response(body=body, content_type="application/json")
 
@@ -163,6 +175,17 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(text=f"this worker does not run {projection}")
         return web.Response()
 
+    async def copy(request: web.Request) -> web.Response:
+        projection, generation = request.match_info["projection"], request.match_info["generation"]
+        partition = int(request.match_info["partition"])
+        try:
+            copied = view.copy is not None and await view.copy(projection, partition, generation)
+        except ShardDamaged as damaged:
+            raise web.HTTPConflict(text=str(damaged)) from damaged
+        if not copied:
+            raise web.HTTPMisdirectedRequest(text=f"this worker does not have {projection}/{partition}")
+        return web.Response()
+
     application = web.Application(middlewares=[authorised])
     application.router.add_get("/v1/outcome/{partition:\\d+}/{command_id}", outcome)
     application.router.add_get("/v1/position/{role}/{partition:\\d+}/{offset:\\d+}", position)
@@ -172,6 +195,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/generation/{projection}/{generation}", switch)
+    application.router.add_post("/v1/copy/{projection}/{partition:\\d+}/{generation:g\\d+}", copy)
     return application
 
 

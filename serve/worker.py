@@ -19,12 +19,15 @@ from memfold.providers.breaker import BreakerState
 from memfold.providers.presets import breakers_of, close_models, judges_from
 from memfold.replay.build import open_shard
 from memfold.replay.reembedding import Embedding
+from memfold.replay.source import KafkaSource
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, record_first
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
+from memfold.serve.scrub import Scrub, Scrubbing
+from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
@@ -69,6 +72,7 @@ class Worker:
         self._outcomes = Outcomes()
         self._metering = Metering()
         self._models: Models | None = None
+        self._scrub: Scrub | None = None
         self._closing = AsyncExitStack()
         self.processors: list[Processor] = []
 
@@ -89,12 +93,15 @@ class Worker:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
         self._begin_upkeep()
+        self._begin_scrubbing()
         await self._serve_view(quarantine)
         if self._parts.settings.metrics.port is not None:
             await self._serve_metrics(quarantine)
 
     async def _serve_metrics(self, quarantine: Quarantine) -> None:
-        site = MetricsSite(self._parts, self._progress, quarantine.counts, self._breakers, self._metering)
+        site = MetricsSite(
+            self._parts, self._progress, quarantine.counts, self._breakers, self._scrubbed, self._metering
+        )
         self._closing.push_async_callback(site.stop)
         await site.start(self._parts.settings.metrics)
 
@@ -111,6 +118,26 @@ class Worker:
             upkeep = Upkeep(self._archives.values, audit.upkeep, audit.file_mb << 20)
             task = asyncio.create_task(upkeep.keep_on(), name="upkeep")
             self._closing.push_async_callback(_cancelled, task)
+
+    def _begin_scrubbing(self) -> None:
+        parts, share = self._parts, self._parts.settings.scrub_share
+        if not self._generations or not share:
+            return
+        reading = Scrubbing(
+            KafkaSource(parts.reader),
+            parts.keys,
+            self._generations,
+            lambda: {role: self._progress[role].offsets for role in self._generations},
+            self._graphs,
+            self._embedding,
+        )
+        self._scrub = Scrub(reading, share)
+        scrubbing = asyncio.create_task(self._scrub.keep_on(), name="scrub")
+        self._closing.push_async_callback(_cancelled, scrubbing)
+
+    def _embedding(self, generation: str) -> Embedding:
+        settings = self._parts.settings
+        return Embedding(models_of(settings.models, self._parts.vectors, generation), settings.embeddings)
 
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
         state = self._parts.settings.folder / "run"
@@ -144,6 +171,9 @@ class Worker:
                 parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
             ),
         )
+
+    def _scrubbed(self) -> Scrubbed:
+        return self._scrub.scrubbed() if self._scrub else Scrubbed()
 
     def _breakers(self) -> list[BreakerState]:
         models = self._models
@@ -198,6 +228,15 @@ class Worker:
         )
         return True
 
+    async def _copy(self, projection: str, partition: int, generation: str) -> bool:
+        """Only graphs: a shard of vectors is copied by whoever wants to."""
+        shard = self._graphs.get(partition)
+        if projection != "graph" or shard is None or shard.closed:
+            return False
+        to = self._generations["graph"].copy_path(generation, partition)
+        await asyncio.to_thread(shard.copy, to)
+        return True
+
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
         progress = self._progress["archive"]
@@ -228,6 +267,8 @@ class Worker:
             quarantine.counts,
             self._breakers,
             graph,
+            self._copy,
+            self._scrubbed,
         )
         settings = self._parts.settings
         application = view_application(view, settings.view_token())

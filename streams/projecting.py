@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from memfold.projections.base import Position, Shard, Standing, fenced
-from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
+from memfold.schemas.errors import KeyDestroyed, MemfoldError, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event, LogRecord
@@ -18,6 +19,8 @@ from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ def fold_batch(
     )
     shard.apply(counted, after)
     return after
+
+
+def _let_go(shard: Shard) -> None:
+    """Close a shard that nobody serves any more. That it is damaged may be why: it cannot be put in order, and need not be."""
+    try:
+        shard.close()
+    except (MemfoldError, OSError) as refused:
+        logger.warning("a shard that is no longer served was left as it is: %s", refused)
 
 
 class ShardSink:
@@ -119,7 +130,7 @@ class ShardSink:
             old, self._shard = self._shard, shard
             self._position = shard.position()
             if old is not None:
-                old.close()
+                _let_go(old)
 
     def standing(self) -> Standing | None:
         """The shard as it stands between two batches; None while it is closed, because its partition changes hands."""

@@ -24,6 +24,7 @@ from memfold.schemas.records import MemoriesDecided, ModelCall, Operation, Scope
 from memfold.serve.cli import app
 from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
+from memfold.serve.scrubbed import Scrubbed, ScrubbedShard
 from memfold.serve.sealed import Sealed
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.verified import Verified
@@ -85,6 +86,7 @@ def served() -> dict[str, set[str]]:
         missed_reads=1,
         sealed=Sealed(0.0, {(EVENTS, 0): 2}),
         verified=Verified(0.0, 5, 5, 0),
+        scrubbed=Scrubbed([ScrubbedShard("vector", 0, 4, 4, whole_at=0.0)], slices=4),
         now=0.0,
     )
     text = exposition(standing, metering.registry).decode()

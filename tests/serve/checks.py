@@ -12,9 +12,10 @@ from memfold.schemas.errors import Unreadable
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import running_stack
-from memfold.serve.replaying import standings_of_workers, verify_served
+from memfold.serve.replaying import standings_of_workers
 from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
+from memfold.serve.verifying import verify_served
 from memfold.streams.reader import LogReader
 
 SETTLED = 90.0
@@ -71,7 +72,7 @@ async def everything_holds(settings: Settings, acknowledged: Collection[str]) ->
             f"the counts do not add up: {at}"
         )
     for source in ("kafka", "archive"):
-        compared = await asyncio.to_thread(verify_served, settings, source)
+        compared = (await asyncio.to_thread(verify_served, settings, source)).compared
         assert len(compared) == 2 * settings.partitions
         assert all(one.equal for one in compared), (
             f"a projection is not the fold of the log ({source}): {compared}"

@@ -13,10 +13,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from memfold import AsyncMemory
+from memfold.projections.difference import Difference
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
+from memfold.serve.scrubbed import Scrubbed, ScrubbedShard
 from memfold.serve.sealed import Sealed
 from memfold.serve.settings import Settings
 from memfold.serve.verified import Verified
@@ -84,6 +86,13 @@ def test_trouble_has_numbers() -> None:
         missed_reads=1,
         sealed=Sealed(now - 90, {(EVENTS, 0): 3, (EVENTS, 1): 0}),
         verified=Verified(now - 3600, 100, 100, 2),
+        scrubbed=Scrubbed(
+            [
+                ScrubbedShard("vector", 0, 3, 1, now - 7200, [Difference("m", "version 1", "differs")]),
+                ScrubbedShard("graph", 0, 3, 1, now - 60),
+            ],
+            slices=4,
+        ),
         now=now,
     )
     found = samples(exposition(standing, CollectorRegistry()).decode())
@@ -99,10 +108,25 @@ def test_trouble_has_numbers() -> None:
     assert round(total(found, "memfold_verified_age_seconds")) == 3600
     assert total(found, "memfold_verify_findings") == 2
     assert total(found, "memfold_unsealed_records", partition="1") == 0
+    assert total(found, "memfold_scrub_slices_total") == 4
+    assert total(found, "memfold_scrub_differences", projection="vector") == 1
+    assert total(found, "memfold_scrub_differences", projection="graph") == 0
+    assert round(total(found, "memfold_scrub_age_seconds")) == 7200
 
 
 def test_every_metric_is_in_the_documentation_and_no_other() -> None:
-    standing = Standing({}, {}, {}, [], 0, 0, Sealed(0.0, {}), Verified(0.0, 0, 0, 0), 0.0)
+    standing = Standing(
+        {},
+        {},
+        {},
+        [],
+        0,
+        0,
+        Sealed(0.0, {}),
+        Verified(0.0, 0, 0, 0),
+        Scrubbed([ScrubbedShard("vector", 0, 1, 1, 0.0)]),
+        0.0,
+    )
     text = exposition(standing, Metering().registry).decode()
     families = [family.name for family in text_string_to_metric_families(text)]
     told = {name for name in families if name.startswith("memfold_")}

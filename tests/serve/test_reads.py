@@ -12,8 +12,8 @@ import pytest
 from memfold import AsyncMemory, Memory
 from memfold.memory.errors import InvalidInput, ReadDenied, UnknownMemory
 from memfold.schemas.records import Envelope, MemoryRead
-from memfold.serve.replaying import verify_served
 from memfold.serve.settings import Settings
+from memfold.serve.verifying import verify_served
 from tests.serve.checks import settled
 from tests.serve.read_events import access_records, read_events
 from tests.serve.test_cli import parsed, run
@@ -274,7 +274,7 @@ async def test_reads_are_archived_sealed_and_verified_and_no_projection_knows_th
     one = await added(strict, user, "tea")
     await strict.get(one)
     await settled(stack)
-    compared = await asyncio.to_thread(verify_served, stack, "kafka")
+    compared = (await asyncio.to_thread(verify_served, stack, "kafka")).compared
     assert compared
     assert all(each.equal for each in compared)
     before = len(access_records(stack))

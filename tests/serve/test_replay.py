@@ -15,8 +15,9 @@ import pytest
 from memfold import AsyncMemory, Memory
 from memfold.memory.errors import InvalidInput
 from memfold.projections.generations import Generations
-from memfold.serve.replaying import rebuild_served, standings_of_workers, verify_served
+from memfold.serve.replaying import rebuild_served, standings_of_workers
 from memfold.serve.settings import Settings, settings_from
+from memfold.serve.verifying import verify_served
 from tests.serve.checks import everything_holds, settled
 
 

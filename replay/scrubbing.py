@@ -1,0 +1,86 @@
+"""One slice of subjects beside the served shards of their partition, in steps of milliseconds between which the caller may rest.
+
+A snapshot of the vectors has its position in it. The graph is looked at subject by subject while its writer goes on; what then
+looks different is looked at again with the writer standing still, with the log read to the very same offset.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container, Iterator
+
+from msgspec.structs import replace
+
+from memfold.projections.difference import Difference, What
+from memfold.projections.graph import GraphShard
+from memfold.projections.graph_compare import of_subject, subjects_in
+from memfold.projections.graph_terms import graph_iri
+from memfold.projections.vector_compare import compare, of_rows
+from memfold.projections.vector_rows import rows_of
+from memfold.projections.vector_snapshot import VectorSnapshot
+from memfold.replay.slices import SliceFold
+
+NOT_INDEXED: What = "not indexed"
+AT_ONCE = 2_000
+"""Records read in one step."""
+SUBJECTS_LOOKED_UP = 20
+"""Of a slice: those whose quads are looked for in every index of the graph, which takes ten times as long as reading them."""
+
+
+def read_slice(fold: SliceFold, end: int) -> Iterator[list[Difference]]:
+    """Read the log up to `end`, a step at a time; finds nothing."""
+    while fold.position.offset + 1 < end:
+        fold.read(min(end, fold.position.offset + 1 + AT_ONCE))
+        yield []
+
+
+def scrub_vectors(fold: SliceFold, snapshot: Callable[[], VectorSnapshot]) -> Iterator[list[Difference]]:
+    """What the served vectors hold otherwise of the slice. Raises ShardDamaged, and as reading the log does."""
+    served = snapshot()
+    fold.read(served.position.offset + 1)
+    expected = fold.rows(served.position.offset)
+    yield []
+    placed = served.columns(["row_id", "subject"]).to_pydict()
+    there = {
+        row_id: subject
+        for row_id, subject in zip(placed["row_id"], placed["subject"], strict=True)
+        if fold.piece.has(subject)
+    }
+    yield []
+    subjects = sorted({*there.values(), *(row.subject for row in expected)})
+    found = rows_of(served.rows_of("subject", subjects))
+    yield []
+    yield [_indexed(one, there) for one in compare(of_rows(found), of_rows(expected))]
+
+
+def _indexed(one: Difference, there: Container[str]) -> Difference:
+    """A row that a search does not find, and a scan does, is not missing."""
+    hidden = one.what == "missing" and f"{one.memory_id}:{one.part.removeprefix('version ')}" in there
+    return replace(one, what=NOT_INDEXED) if hidden else one
+
+
+def scrub_graph(fold: SliceFold, shard: GraphShard) -> Iterator[list[Difference]]:
+    """The same of the graph. Raises ViewUnreachable where the shard was closed meanwhile, ShardDamaged, and as reading the log does."""
+    at = shard.position().offset
+    fold.read(at + 1)
+    built, graphs = fold.graphs(at)
+    subjects = {graph_iri(graph) for graph in graphs}
+    with shard.standing_still() as (triples, _):
+        subjects |= {iri for iri in subjects_in(triples) if fold.piece.has(iri.rpartition("/")[2])}
+    yield []
+    doubtful: list[str] = []
+    thorough = set(random.sample(sorted(subjects), min(SUBJECTS_LOOKED_UP, len(subjects))))
+    for subject in sorted(subjects):
+        with shard.standing_still() as (triples, _):
+            if of_subject(triples, built, subject, subject in thorough):
+                doubtful.append(subject)
+        yield []
+    for subject in doubtful:
+        yield _for_certain(fold, shard, subject, subject in thorough)
+
+
+def _for_certain(fold: SliceFold, shard: GraphShard, subject: str, thorough: bool) -> list[Difference]:
+    with shard.standing_still() as (triples, position):
+        fold.read(position.offset + 1)
+        built, _ = fold.graphs(position.offset)
+        return of_subject(triples, built, subject, thorough)
