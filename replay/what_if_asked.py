@@ -17,7 +17,6 @@ from memfold.memory.errors import InvalidInput
 from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.opening import open_record
 from memfold.schemas.records import (
-    ClearRequested,
     Command,
     Envelope,
     Event,

@@ -16,9 +16,9 @@ from memfold.memory.errors import InvalidInput
 from memfold.memory.ports import DecisionMaker, FactExtractor
 from memfold.memory.understanding import Models
 from memfold.projections.generations import Generations
+from memfold.providers.answers import Key, Tally
 from memfold.providers.llm_choice import told
 from memfold.providers.presets import OFFLINE, ModelSettings, close_models, embedder_from, judges_from
-from memfold.providers.answers import Key, Tally
 from memfold.replay.past_build import build_past, check_folder
 from memfold.replay.past_log import KafkaTopics
 from memfold.replay.progress import Progress, Watch, unwatched

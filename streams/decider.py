@@ -12,10 +12,8 @@ in the log is what counts: a start reads the tail of the events partition and go
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from memfold.audit.errors import TooMuchToOpen
 from memfold.memory.deciding import decide
@@ -24,7 +22,6 @@ from memfold.memory.following import pinned
 from memfold.memory.ports import Holders, MemoryIndex, SubjectPast
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
-from memfold.schemas.codec import encode
 from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
