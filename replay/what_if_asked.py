@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,8 +63,10 @@ class _Found(NamedTuple):
     ends: Sequence[int]
 
 
-def commands_inside(log: FullLog, bounds: Bounds) -> Commands:
+def commands_inside(log: FullLog, bounds: Bounds, erased: Collection[str] = ()) -> Commands:
     """Of the bounds the subject, `since` and `until` count, by when the broker had the commands.
+
+    `erased`: subjects whose keys are gone by now, also where this process remembers one: their words are shown to no model.
 
     Raises InvalidInput for a user that nobody has heard of, TooMuchToOpen, UnknownKey, ShardDamaged, LogTruncated.
     """
@@ -84,6 +86,9 @@ def commands_inside(log: FullLog, bounds: Bounds) -> Commands:
     undecidable: Counter[str] = Counter()
     asked: dict[str, Asked] = {}
     for place in read.places:
+        if place[0] in erased:
+            undecidable["erased"] += 1
+            continue
         one = _opened(place, inside, log, undecidable)
         if one is not None:
             asked.setdefault(one.envelope.command_id, one)

@@ -53,7 +53,8 @@ async def what_if_of(
     """Raises InvalidInput, TooMuchToOpen, WhatIfStopped, and what reading the log raises."""
     moment = datetime.now(UTC)
     folder = await asyncio.to_thread(_checked_shadow, settings, wanted, moment)
-    commands = await asyncio.to_thread(commands_inside, auditor.log, wanted.bounds)
+    with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
+        commands = await asyncio.to_thread(commands_inside, auditor.log, wanted.bounds, keys.erased())
     found = await _decided(settings, commands, wanted, watch)
     asking = Asking(wanted.bounds, _differs(settings, wanted), wanted.prices)
     if wanted.dry_run:

@@ -213,8 +213,10 @@ async def test_recorded_answers_are_taken_where_nothing_that_matters_changed() -
             commands, tally = Commands([told], 0, {}), Tally()
             known = answers_of(commands)
             judges = judges_from(changed, lambda chat: RecordedAnswers(chat, known, tally, dry=dry))
-            found = await what_if(commands, Models(room.embedder, *judges), tally)
-            await close_models(*judges)
+            try:
+                found = await what_if(commands, Models(room.embedder, *judges), tally)
+            finally:
+                await close_models(*judges)
             return found.decided[0], tally
 
         both, tally = await again(mine)
