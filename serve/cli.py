@@ -78,7 +78,7 @@ def main() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     # Faust logs under the name of its subclass's module.
-    for noisy in ("faust", "mode", "aiokafka", "httpx", "asyncio", "memfold.streams.positioned"):
+    for noisy in ("faust", "mode", "aiokafka", "httpx", "httpx2", "asyncio", "memfold.streams.positioned"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         app()
