@@ -45,6 +45,7 @@ async def _measured(home: Path, emulator: EmulatorProcess) -> list[Row]:
         await asyncio.gather(*(_told(memory, user) for user in range(USERS)))
         emulator.order(latency=LATENCY)
         before = emulator.chat_requests()
+        used = time.process_time()
         asked, about = await _run(
             memory, prompt="Write down what is worth keeping.", decision_prompt="Decide."
         )

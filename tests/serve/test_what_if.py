@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_another_model_is_told_apart_and_nothing_real_moves(
             messages='{"facts": [{"text": "I like coffee", "kind": "preferences", "message": 0, "confidence": 0.9, '
             '"when": "", "relations": []}]}'
         )
-        asked = {"llm": "openai/emulated", "base_url": server.base_url, "user_id": "alex"}
+        asked: dict[str, Any] = {"llm": "openai/emulated", "base_url": server.base_url, "user_id": "alex"}
         guess = await mine.what_if(**asked, dry_run=True)
         assert guess.json()["about"]["calls that it would make, about"] >= 3
         assert server.requests.total() == 0
