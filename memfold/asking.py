@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from memfold.audit.bounds import checked_bounds
 from memfold.audit.explanation import explanation
+from memfold.audit.report import Report
 from memfold.audit.versions import versions
 from memfold.memory.errors import UnknownMemory
 from memfold.memory.exploring import checked_format, checked_sparql, checked_walk
@@ -30,6 +32,10 @@ from memfold.memory.scopes import checked_scope
 from memfold.memory.watch import AsyncWatch, Watcher
 from memfold.memory.writing import checked_memory_id
 from memfold.opened import Opened
+from memfold.providers.llm_choice import with_llm
+from memfold.replay.progress import Watch, unwatched
+from memfold.replay.what_if_report import checked_prices
+from memfold.serve.what_if import Wanted, what_if_of
 
 
 class Asking(Opened):
@@ -204,6 +210,49 @@ class Asking(Opened):
         ids = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id}
         bounds = checked_bounds(auditor.tenant, auditor.log.directory, **ids)
         return await asyncio.to_thread(auditor.exported, bounds)
+
+    @recorded("what_if")
+    async def what_if(
+        self,
+        *,
+        llm: str | None = None,
+        base_url: str | None = None,
+        prompt: str | None = None,
+        decision_prompt: str | None = None,
+        threshold: float | None = None,
+        user_id: str | None = None,
+        since: Any = None,
+        until: Any = None,
+        dry_run: bool = False,
+        reuse: bool = True,
+        prices: tuple[float, float] | None = None,
+        shadow: str | Path | None = None,
+        watch: Watch = unwatched,
+    ) -> Report:
+        """What would have been decided with another model, other instructions or another threshold: a report, with `json()` and `html()`.
+
+        `llm`: offline, provider/model, or a model of the configured provider, at `base_url`. `prompt` and `decision_prompt` take the
+        place of the instructions. `threshold`: memories less similar than that are not shown to a decision. `user_id`, `since` and
+        `until` say whose commands, and when. Recorded answers are taken where the question is the same, unless `reuse=False`.
+        `dry_run` asks nothing and estimates. `prices`: of a million tokens of input and of output. `shadow`: a new folder for the log
+        as it would be, to be opened by `Memory.open`. Nothing is written to the log or to what is served.
+        Raises InvalidInput, TooMuchToOpen, WhatIfStopped.
+        """
+        auditor = (await self._ready()).auditor
+        models = with_llm(self._settings.models, llm, base_url, prompt, decision_prompt)
+        bounds = checked_bounds(
+            auditor.tenant, auditor.log.directory, user_id=user_id, since=since, until=until
+        )
+        wanted = Wanted(
+            bounds,
+            models,
+            checked_threshold(threshold),
+            checked_prices(prices),
+            dry_run,
+            reuse,
+            None if shadow is None else Path(shadow),
+        )
+        return await what_if_of(self._settings, auditor, wanted, watch)
 
     @recorded("history", "memory_id")
     async def history(self, memory_id: str) -> list[Result]:

@@ -90,6 +90,7 @@ class Memory:
     delete_all = _waited_for(AsyncMemory.delete_all)
     history = _waited_for(AsyncMemory.history)
     explain = _waited_for(AsyncMemory.explain)
+    what_if = _waited_for(AsyncMemory.what_if)
     retry = _waited_for(AsyncMemory.retry)
     merge_entities = _waited_for(AsyncMemory.merge_entities)
     split_entity = _waited_for(AsyncMemory.split_entity)

@@ -82,6 +82,10 @@ class ModelUnavailable(MemfoldError, ConnectionError):
         self.calls = calls or []
 
 
+class WhatIfStopped(MemfoldError, ConnectionError):
+    """A what-if could not go on asking its model; nothing was changed. Do: see to the endpoint that the message names, and call again."""
+
+
 class Mem0Unavailable(MemfoldError, ConnectionError):
     """Mem0's service gave no usable answer. Do: what the message names, and run the import again: what came in counts once."""
 

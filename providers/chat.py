@@ -57,6 +57,11 @@ class Chat(Protocol):
         ...
 
     @property
+    def asks(self) -> tuple[str, str]:
+        """Provider and model, as its calls record them."""
+        ...
+
+    @property
     def breaker(self) -> BreakerState: ...
     async def close(self) -> None: ...
 
@@ -72,6 +77,10 @@ class ChatModel:
         return await self._endpoint.ask(
             prompt.question, lambda: self._complete(prompt), lambda reply: read(reply.answer)
         )
+
+    @property
+    def asks(self) -> tuple[str, str]:
+        return self._endpoint.provider, self._endpoint.model
 
     @property
     def breaker(self) -> BreakerState:

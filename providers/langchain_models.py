@@ -46,6 +46,10 @@ class LangChainChat:
         return await self._endpoint.ask(prompt.question, send, lambda reply: read(reply.answer))
 
     @property
+    def asks(self) -> tuple[str, str]:
+        return self._endpoint.provider, self._endpoint.model
+
+    @property
     def breaker(self) -> BreakerState:
         return self._endpoint.breaker
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor
 from memfold.memory.prompts import decision_prompt, extraction_prompt
@@ -15,14 +15,22 @@ from memfold.providers.offline_decider import OfflineDecider
 from memfold.providers.offline_extractor import OfflineExtractor
 from memfold.providers.wordllama_embedder import WordLlamaEmbedder
 
+if TYPE_CHECKING:
+    from memfold.providers.chat import Chat
+
 
 def models_from(settings: ModelSettings) -> tuple[Embedder, FactExtractor, DecisionMaker]:
     """The three models. Loads and asks nothing yet. Raises InvalidInput naming the field and the variable to set."""
     return embedder_from(settings), *judges_from(settings)
 
 
-def judges_from(settings: ModelSettings) -> tuple[FactExtractor, DecisionMaker]:
-    """The two that understand, for who has an embedder already. Raises InvalidInput as `models_from` does."""
+def judges_from(
+    settings: ModelSettings, around: Callable[[Chat], Chat] = lambda chat: chat
+) -> tuple[FactExtractor, DecisionMaker]:
+    """The two that understand, for who has an embedder already. `around` makes what they ask of the chat model.
+
+    Raises InvalidInput as `models_from` does.
+    """
     roles = _roles(settings)
     if settings.llm_provider == OFFLINE:
         return OfflineExtractor(roles), OfflineDecider()
@@ -31,7 +39,7 @@ def judges_from(settings: ModelSettings) -> tuple[FactExtractor, DecisionMaker]:
     from memfold.providers.openai_decider import OpenAIDecider
     from memfold.providers.openai_extractor import OpenAIExtractor
 
-    chat = chat_from(settings)
+    chat = around(chat_from(settings))
     extractor = OpenAIExtractor(chat, extraction_prompt(settings.custom_fact_extraction_prompt), roles)
     return extractor, OpenAIDecider(chat, decision_prompt(settings.custom_update_memory_prompt))
 

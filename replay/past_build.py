@@ -49,8 +49,10 @@ def build_past(
     log: TopicLog,
     done: Callable[[BuiltShard], None] = lambda built: None,
     watch: Watch = unwatched,
+    *,
+    what_if: bool = False,
 ) -> Manifest:
-    """Build what was known at an aware moment into `folder`, or go on with it.
+    """Build what was known at an aware moment into `folder`, or go on with it. `what_if`: `log` is not what was, but a shadow.
 
     Raises InvalidInput for a folder that holds something else, RebuildRunning, NoRoom, and as `build`; what was built stays
     for the next call.
@@ -60,7 +62,7 @@ def build_past(
     with only_one(folder, "memfold replay at"):
         check_folder(folder, moment, tenant, origin.home)
         try:
-            return _built(folder, moment, tenant, partitions, origin, log, done, watch)
+            return _built(folder, moment, tenant, partitions, origin, log, done, watch, what_if)
         except (MemfoldError, OSError) as failure:
             if not is_full(failure):
                 raise
@@ -106,6 +108,7 @@ def _built(
     log: TopicLog,
     done: Callable[[BuiltShard], None],
     watch: Watch,
+    what_if: bool,
 ) -> Manifest:
     begun = read_manifest(folder, BUILDING) or _begun(folder, moment, tenant, partitions, origin, log)
     archive, generations = folder / "archive", projections_of(folder)
@@ -126,7 +129,7 @@ def _built(
     ]
     built = build(tasks, replace(origin, connection=None, archive=archive), done, watch)
     digests = {name: [one.digest for one in built if one.task.projection == name] for name in PROJECTIONS}
-    whole = structs.replace(begun, digests=digests)
+    whole = structs.replace(begun, digests=digests, what_if=what_if)
     replace_durably(folder / WHOLE, msgspec.json.encode(whole))
     (folder / BUILDING).unlink()
     return whole

@@ -43,6 +43,8 @@ class Manifest(Struct, frozen=True):
     perhaps_short: list[int] = []
     digests: Mapping[str, list[str]] = {}
     format: int = FORMAT
+    what_if: bool = False
+    """Not what was, but what would have been: its events are those of a what-if."""
 
 
 def read_manifest(folder: Path, name: str = WHOLE) -> Manifest | None:

@@ -32,6 +32,7 @@ from memfold.serve import (
     cli_understanding,
     cli_verify,
     cli_watch,
+    cli_what_if,
 )
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ cli_verify.register(cli_replay.app)
 cli_rollback.register(cli_replay.app)
 cli_taking_back.register_replay(cli_replay.app)
 cli_at.register(cli_replay.app)
+cli_what_if.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)
@@ -76,7 +78,7 @@ def main() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     # Faust logs under the name of its subclass's module.
-    for noisy in ("faust", "mode", "aiokafka", "httpx", "asyncio", "memfold.streams.positioned"):
+    for noisy in ("faust", "mode", "aiokafka", "httpx", "httpx2", "asyncio", "memfold.streams.positioned"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         app()

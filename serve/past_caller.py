@@ -134,8 +134,9 @@ class PastCaller:
     @property
     def writing(self) -> Writing:
         """Raises ReadOnly."""
+        known = "would be known" if self.manifest.what_if else "was known"
         raise ReadOnly(
-            f"{self.folder} is what was known at {self.manifest.moment.isoformat()}, and cannot be changed; nothing was written. "
+            f"{self.folder} is what {known} at {self.manifest.moment.isoformat()}, and cannot be changed; nothing was written. "
             f'To write, use the stack itself: Memory(home="{self.manifest.home}")'
         )
 

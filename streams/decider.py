@@ -12,10 +12,8 @@ in the log is what counts: a start reads the tail of the events partition and go
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from memfold.audit.errors import TooMuchToOpen
 from memfold.memory.deciding import decide
@@ -24,7 +22,6 @@ from memfold.memory.following import pinned
 from memfold.memory.ports import Holders, MemoryIndex, SubjectPast
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
-from memfold.schemas.codec import encode
 from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
@@ -39,6 +36,7 @@ from memfold.schemas.records import (
     MemoryRead,
     RevokeRequested,
 )
+from memfold.streams.event_of import event_of
 from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
 from memfold.streams.outcomes import Outcomes
@@ -156,7 +154,7 @@ class DecideSink:
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
-        return Decided(asked.offset, self._event(asked, body))
+        return Decided(asked.offset, event_of(asked.envelope, asked.offset, body, self._room.keys))
 
     async def _body(self, asked: Asked, state: SubjectState, models: Models) -> MemoriesDecided:
         envelope, events = asked.envelope, []
@@ -217,26 +215,6 @@ class DecideSink:
                 f"{EVENTS}/{self._partition}: events were expected at {first} and after, but stand at {offsets}; "
                 "another worker wrote here, so this one starts again from the log"
             )
-
-    def _event(self, asked: Asked, body: MemoriesDecided) -> tuple[Envelope, bytes]:
-        command = asked.envelope
-        key_id, key = self._room.keys.sealing_key(command.subject)
-        touched = dict.fromkeys(done.memory_id for done in body.operations if done.op != "NONE")
-        touched |= dict.fromkeys(change.memory_id for change in body.relations)
-        envelope = Envelope(
-            record_id=str(uuid.uuid5(uuid.UUID(command.command_id), "event")),
-            type="memories_decided",
-            tenant=command.tenant,
-            subject=command.subject,
-            command_id=command.command_id,
-            occurred_at=datetime.now(UTC),
-            body_schema=b"",
-            key_id=key_id,
-            nonce=b"",
-            command_offset=asked.offset,
-            memory_ids=[CLEARS, *touched] if body.clears else list(touched),
-        )
-        return envelope, encode(envelope, body, key)
 
     async def close(self) -> None:
         """What is being decided is given up: its commands are in the log, and the next owner decides them."""
