@@ -20,7 +20,7 @@ from memfold.audit.seal_errors import ProofRefused
 from memfold.audit.seal_files import SealFiles
 from memfold.memory.errors import UnknownMemory
 from memfold.projections.archive_files import read_batches
-from memfold.projections.archive_segments import read_covers
+from memfold.projections.archive_segments import Segment, read_covers
 from memfold.schemas.partitions import KEPT
 
 Json = dict[str, Any]
@@ -37,19 +37,38 @@ class Place(Struct, frozen=True):
 
 def locate(archive: Path, record_id: str) -> Place:
     """The archived record with an id: an event's, a command's or a read's. Raises UnknownMemory, ShardDamaged."""
-    columns = ["offset", "record_id", "leaf_hash", "timestamp_ms"]
     for topic in KEPT:
-        for partition, cover in read_covers(archive, topic).items():
-            for segment in cover:
-                for batch in read_batches(segment, columns, segment.rows):
-                    row = pc.index(batch.column("record_id"), record_id).as_py()
-                    if row >= 0:
-                        found = batch.slice(row, 1).to_pylist()[0]
-                        tree = TreeName(topic, partition)
-                        return Place(tree, found["offset"], found["leaf_hash"], found["timestamp_ms"])
+        if (place := _located(archive, topic, record_id)) is not None:
+            return place
     raise UnknownMemory(
         f"no archived record has the id {record_id}; if it is newer than the archive, run `memfold audit seal` first"
     )
+
+
+def _located(archive: Path, topic: str, record_id: str) -> Place | None:
+    while True:
+        covers = read_covers(archive, topic)
+        try:
+            for partition, cover in covers.items():
+                for segment in cover:
+                    if (place := _inside(segment, TreeName(topic, partition), record_id)) is not None:
+                        return place
+            return None
+        except FileNotFoundError:
+            # A segment that the archive's writer has replaced since it was listed is found under its new name. One that is
+            # listed again and still is not there was not replaced.
+            if read_covers(archive, topic) == covers:
+                raise
+
+
+def _inside(segment: Segment, tree: TreeName, record_id: str) -> Place | None:
+    columns = ["offset", "record_id", "leaf_hash", "timestamp_ms"]
+    for batch in read_batches(segment, columns, segment.rows):
+        row = pc.index(batch.column("record_id"), record_id).as_py()
+        if row >= 0:
+            found = batch.slice(row, 1).to_pylist()[0]
+            return Place(tree, found["offset"], found["leaf_hash"], found["timestamp_ms"])
+    return None
 
 
 def prove(files: SealFiles, verifier: Verifier, record_id: str, place: Place) -> Json:
