@@ -1,8 +1,8 @@
 """The indices of a shard that searches across subjects use: of meanings, of words and of scopes, built and kept by its only writer.
 
 A search inside a subject needs none of them. They are derived from the rows as the rows are from the log: no digest knows them, a
-crash while one is built leaves the table as it was, and the next upkeep builds it (vector_building.py). LanceDB finds rows that are newer than an index as
-well, by comparing each of them; its `optimize` takes them in.
+crash while one is built leaves the table as it was, and the next upkeep builds it (vector_building.py). LanceDB finds rows that are
+newer than an index as well, by comparing each of them; its `optimize` takes them in.
 
 1-bit RaBitQ, because it is built in 40 % of the time of 8-bit scalar quantisation, and in a third of the space; its distances are far
 off, so a search computes the exact ones of some more than it needs.
