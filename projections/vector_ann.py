@@ -1,8 +1,8 @@
 """The indices of a shard that searches across subjects use: of meanings, of words and of scopes, built and kept by its only writer.
 
 A search inside a subject needs none of them. They are derived from the rows as the rows are from the log: no digest knows them, a
-crash while one is built leaves the table as it was, and the next upkeep builds it. LanceDB finds rows that are newer than an index as
-well, by comparing each of them; its `optimize` takes them in.
+crash while one is built leaves the table as it was, and the next upkeep builds it (vector_building.py). LanceDB finds rows that are
+newer than an index as well, by comparing each of them; its `optimize` takes them in.
 
 1-bit RaBitQ, because it is built in 40 % of the time of 8-bit scalar quantisation, and in a third of the space; its distances are far
 off, so a search computes the exact ones of some more than it needs.
@@ -10,7 +10,8 @@ off, so a search computes the exact ones of some more than it needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from lancedb.index import FTS, Bitmap, BTree, IvfRq
@@ -35,31 +36,26 @@ class WideIndices:
             raise InvalidInput(f"index_above is {above}; it must be at least 1, or None for no indices")
         self._above = above
 
-    def missing(self, table: Any) -> list[str]:
-        """The columns whose index is not there yet, or outgrown."""
+    def steps(self, table: Any) -> list[Callable[[], object]]:
+        """What is to be built, or taken away because it is outgrown; each is one commit, of up to 15 seconds for 250,000 rows."""
         rows = table.count_rows(f"{MEANING} IS NOT NULL")
         if self._above is None or rows < self._above:
             return []
-        there = names_of(table.list_indices())
-        made_for = _rows_of(there.get(MEANING, ""))
-        outgrown = [MEANING] if rows >= GROWTH * made_for else []
-        return [*outgrown, *(column for column in (WORDS, *SCOPES) if column not in there)]
-
-    def keep(self, table: Any) -> None:
-        """Build what is missing. Takes about 15 seconds of one core for 250,000 rows of 256 dimensions; the shard waits meanwhile."""
-        missing = self.missing(table)
-        if MEANING in missing:
-            # A name of its own for each size, as nothing else tells what an index was made for; without one a search is exact.
-            outgrown = names_of(table.list_indices()).get(MEANING)
-            if outgrown is not None:
-                table.drop_index(outgrown)
-            rows = table.count_rows(f"{MEANING} IS NOT NULL")
-            table.create_index(MEANING, config=IvfRq("cosine"), name=f"{_NAME}{rows}")
-        if WORDS in missing:
-            table.create_index(WORDS, config=FTS())
-        for column, kind in SCOPES.items():
-            if column in missing:
-                table.create_index(column, config=kind())
+        indices = [*table.list_indices()]
+        meanings = sorted((index.name for index in indices if MEANING in index.columns), key=_rows_of)
+        # A name of its own for each size, as nothing else tells what an index was made for. The old one goes when the new one is there.
+        new: list[Callable[[], object]] = []
+        if not meanings or rows >= GROWTH * _rows_of(meanings[-1]):
+            new.append(partial(table.create_index, MEANING, config=IvfRq("cosine"), name=f"{_NAME}{rows}"))
+        outgrown = [partial(table.drop_index, name) for name in (meanings if new else meanings[:-1])]
+        there = names_of(indices)
+        kinds = {WORDS: FTS, **SCOPES}
+        missing = [column for column in kinds if column not in there]
+        return [
+            *new,
+            *outgrown,
+            *(partial(table.create_index, column, config=kinds[column]()) for column in missing),
+        ]
 
 
 def names_of(indices: Iterable[Any]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from lancedb.index import BTree
 from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
 from memfold.projections.base import Position
 from memfold.projections.vector_ann import INDEX_ABOVE, WideIndices
+from memfold.projections.vector_building import Building
 from memfold.projections.vector_columns import sorted_columns
 from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_filter import CURRENT, equal, every, one_of
@@ -54,6 +55,7 @@ class VectorTable:
             self.position = self._read_position()
             self._version, self._sound = self._table.version, True
             self._upkeep = Upkeep(self._table.count_rows())
+            self._building = Building(path, TABLE, self._wide)
 
     def load(self, touched: Touched) -> Iterator[Row]:
         """Every row of the memories, and the current rows of the subjects and tenants; none twice."""
@@ -96,46 +98,68 @@ class VectorTable:
             else:
                 merge = self._table.merge_insert("row_id").when_matched_update_all()
                 written = merge.when_not_matched_insert_all().execute(batch, on_bad_vectors="null").version
-        if written != self._version + 1:
+        if not self._only_built(written - 1):
             raise ShardLocked(f"another writer committed to {self.path} at the same time; {_ONE_OF_TWO}")
         self._version, self.position, self._sound = written, position, True
         self._upkeep.written(len(rows))
 
     def keep_up(self) -> None:
         """Upkeep, when it is due. While rows pour in, as in a rebuild, indices across subjects wait until `settle`."""
-        if self._upkeep.due():
-            self._keep_up(with_indices=not self._upkeep.pouring())
+        if self._upkeep.due() and not self._building.running:
+            pouring = self._upkeep.pouring()
+            self._keep_up()
+            if not pouring and self._to_build():
+                self._building.begin()
 
     def settle(self) -> None:
-        """Upkeep, when it is worth its while: before the shard is left alone. Not after an error, which it would only repeat."""
-        if self._sound and (self._upkeep.worthwhile() or self._missing()):
-            self._keep_up(with_indices=True)
+        """Upkeep, when it is worth its while, and indices: before the shard is left alone. Not after an error, which it would only repeat.
 
-    def _missing(self) -> bool:
+        Waits for an index that is being built even then: its commit must not fall into the next writer's time.
+        """
+        try:
+            self._building.finish()
+        finally:
+            if self._sound and (self._upkeep.worthwhile() or self._to_build()):
+                self._keep_up()
+                if self._to_build():
+                    self._building.begin()
+                    self._building.finish()
+
+    def _to_build(self) -> bool:
         with lance_errors(self.path):
-            return bool(self._wide.missing(self._table))
+            return bool(self._wide.steps(self._table))
 
-    def _keep_up(self, with_indices: bool) -> None:
+    def _keep_up(self) -> None:
         self._sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             try:
                 self._upkeep.run(self._table)
                 self._table.delete(every(IS_POSITION, f"evt_offset < {self.position.offset}"))
-                if with_indices:
-                    self._wide.keep(self._table)
             finally:
                 # Upkeep that fails half way has made versions too, and they are this writer's.
                 self._version = self._table.version
         self._sound = True
 
     def _refuse_other_writers(self) -> None:
+        over = not self._building.running
         self._table.checkout_latest()  # type: ignore[no-untyped-call]
-        if self._table.version != self._version:
+        if not self._only_built(self._table.version):
             raise ShardLocked(
                 f"another writer has brought {self.path} to version {self._table.version}, "
                 f"this one left it at {self._version}; {_ONE_OF_TWO}"
             )
+        if over:
+            self._building.forget()
+
+    def _only_built(self, version: int) -> bool:
+        """Whether nobody but this writer and its own building made the versions up to this one; they count as seen then."""
+        newer = version - self._version
+        if not 0 <= newer <= self._building.may_have_made():
+            return False
+        self._building.saw(newer)
+        self._version = version
+        return True
 
     def _check_columns(self) -> None:
         found, wanted = self._table.schema, schema(self.dimensions)

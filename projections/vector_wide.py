@@ -11,6 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.table import AsyncTable
@@ -54,6 +55,7 @@ class LanceWideIndex:
     def __init__(self, index: LanceMemoryIndex) -> None:
         self._index = index
         self._counts: OrderedDict[tuple[AsyncTable, int, str], int] = OrderedDict()
+        self._known: WeakKeyDictionary[AsyncTable, tuple[int, dict[str, str]]] = WeakKeyDictionary()
 
     async def candidates(
         self, tenant: str, subject: str | None, scope: Scope, asked: Asked, limit: int
@@ -88,7 +90,7 @@ class LanceWideIndex:
         condition = every(self._index.condition(tenant, subject, scope), *conditions)
 
         async def take(table: AsyncTable, most: int) -> _Found:
-            return await _with_words(table, condition, asked.text, most)
+            return await self._with_words(table, condition, asked.text, most)
 
         return await self._best(tenant, subject, take, rest, ("_score", "descending"), limit)
 
@@ -118,8 +120,10 @@ class LanceWideIndex:
     async def _nearest(self, table: AsyncTable, condition: str, asked: Asked, most: int) -> _Found:
         how: How = "exact"
         query = table.query().nearest_to(asked.vector).distance_type("cosine")
-        passing, there = await self._count(table, condition), await self._count(table, None)
-        if MEANING in names_of(await table.list_indices()) and passing > max(COMPARED, 2 * most):
+        version = await table.version()
+        passing = await self._count(table, version, condition)
+        there = await self._count(table, version, None)
+        if MEANING in await self._indices(table, version) and passing > max(COMPARED, 2 * most):
             how = "approximate"
             query = query.nprobes(PROBES * there // passing).refine_factor(max(REFINE, REFINED // most))
         else:
@@ -127,22 +131,28 @@ class LanceWideIndex:
         query = query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"])
         return _Found(await query.to_arrow(), how)
 
-    async def _count(self, table: AsyncTable, condition: str | None) -> int:
+    async def _count(self, table: AsyncTable, version: int, condition: str | None) -> int:
         """How many rows pass; counted once for each version of a table."""
-        asked = table, await table.version(), condition or ""
+        asked = table, version, condition or ""
         if asked not in self._counts:
             self._counts[asked] = await table.count_rows(condition)
             if len(self._counts) > _COUNTS:
                 self._counts.popitem(last=False)
         return self._counts[asked]
 
+    async def _indices(self, table: AsyncTable, version: int) -> dict[str, str]:
+        """The indices of a version of a table; asked for once."""
+        known = self._known.get(table)
+        if known is None or known[0] != version:
+            self._known[table] = known = version, names_of(await table.list_indices())
+        return known[1]
 
-async def _with_words(table: AsyncTable, condition: str, text: str, most: int) -> _Found:
-    """By Lance's full-text search: it knows the whole scope's words, and memfold's own counts then rank what it finds."""
-    if WORDS not in names_of(await table.list_indices()):
-        return _Found(None, "candidates")
-    query = table.query().nearest_to_text(text, columns=[WORDS]).where(condition).limit(most)
-    return _Found(await query.select([*FIELDS, "vector", "_score"]).to_arrow(), "exact")
+    async def _with_words(self, table: AsyncTable, condition: str, text: str, most: int) -> _Found:
+        """By Lance's full-text search: it knows the whole scope's words, and memfold's own counts then rank what it finds."""
+        if WORDS not in await self._indices(table, await table.version()):
+            return _Found(None, "candidates")
+        query = table.query().nearest_to_text(text, columns=[WORDS]).where(condition).limit(most)
+        return _Found(await query.select([*FIELDS, "vector", "_score"]).to_arrow(), "exact")
 
 
 def _for(take: Take, most: int) -> Callable[[AsyncTable], Awaitable[_Found]]:

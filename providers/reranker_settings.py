@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 class RerankerSettings(BaseModel):
-    """Off unless a provider is named. No cross-encoder is here: none comes as a package with its weights."""
+    """Off unless a provider is named. A cross-encoder is asked at an endpoint: none comes as a package with its weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    provider: Literal["off", "llm"] = Field(
-        default="off", description="llm: a chat model reads the best memories with the question."
+    provider: Literal["off", "llm", "endpoint"] = Field(
+        default="off",
+        description="What reads the best memories with the question. llm: a chat model; endpoint: a cross-encoder at `base_url`/rerank.",
     )
     top: int = Field(default=20, ge=2, le=100, description="So many of the best are read.")
     strict: bool = Field(
@@ -26,3 +27,9 @@ class RerankerSettings(BaseModel):
     llm_model: str | None = None
     llm_base_url: str | None = None
     llm_api_key: SecretStr | None = None
+    model: str | None = Field(default=None, description="The cross-encoder's name at its endpoint.")
+    base_url: str | None = Field(
+        default=None,
+        description="Of an endpoint that speaks Cohere's /rerank, as Jina's and vLLM's do: `http://localhost:8000/v1`.",
+    )
+    api_key: SecretStr | None = Field(default=None, description="Of that endpoint, where it asks for one.")

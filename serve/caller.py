@@ -137,9 +137,14 @@ def reranking_of(settings: Settings, opening: AsyncExitStack) -> Reranking | Non
     if settings.reranker.provider == "off":
         return None
     # Only then: the client of model endpoints takes half a second to import.
-    from memfold.providers.llm_reranker import reranking_from
+    if settings.reranker.provider == "endpoint":
+        from memfold.providers.endpoint_reranker import endpoint_reranking_from
 
-    reranking, close = reranking_from(settings.reranker, settings.models)
+        reranking, close = endpoint_reranking_from(settings.reranker)
+    else:
+        from memfold.providers.llm_reranker import reranking_from
+
+        reranking, close = reranking_from(settings.reranker, settings.models)
     opening.push_async_callback(close)
     return reranking
 

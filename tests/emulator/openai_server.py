@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks OpenAI's chat/completions, responses and embeddings, and misbehaves on command.
+"""A local HTTP server that speaks OpenAI's chat/completions, responses and embeddings, and Cohere's rerank, and misbehaves on command.
 
 It knows the golden example and nothing else, unless it is given other `answers`: other sentences become facts without
 relations. Embeddings are wordllama's.
@@ -58,6 +58,7 @@ class OpenAIServer:
         app.router.add_post("/{prefix:.*}/chat/completions", self._chat)
         app.router.add_post("/{prefix:.*}/responses", self._chat)
         app.router.add_post("/{prefix:.*}/embeddings", self._embeddings)
+        app.router.add_post("/{prefix:.*}/rerank", self._rerank)
         app.router.add_post("/emulator/misbehave", self._order)
         app.router.add_get("/emulator/requests", self._count)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -191,6 +192,24 @@ class OpenAIServer:
             "usage": {"prompt_tokens": 1},
         }
         return web.json_response(response)
+
+    async def _rerank(self, request: web.Request) -> web.StreamResponse:
+        """As Cohere, Jina and vLLM answer: best first, by wordllama's cosine."""
+        body, fault = await self._begin(request)
+        if fault == "not_json":
+            return web.Response(text="<html>gateway</html>", content_type="text/html")
+        query, *documents = await self._embedder.embed([body["query"], *body["documents"]])
+        scores = [max(0.0, float(query @ document)) for document in documents]
+        if fault == "nan":
+            scores[-1] = float("nan")
+        results = [{"index": index, "relevance_score": score} for index, score in enumerate(scores)]
+        results.sort(key=lambda one: -one["relevance_score"])
+        if fault == "too_few":
+            results.pop()
+        answer = {"id": "emulated", "model": body["model"], "results": results[: body["top_n"]]}
+        if fault == "hangup":
+            return await _hang_up(request, msgspec.json.encode(answer))
+        return web.json_response(answer)
 
 
 def without_context(prompt: str) -> str:

@@ -32,6 +32,8 @@ class Played(NamedTuple):
         """What the service says of a request that it does not accept; empty if it does."""
         if query.get("api-version", "") != self.api_version:
             return "Resource not found: api-version"
+        if path.endswith("/rerank"):
+            return ""
         embedding = path.endswith("/embeddings")
         if embedding and not self.embeds:
             return "there is no such endpoint"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import lancedb
 import numpy as np
@@ -17,15 +21,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memfold.memory.errors import ShardLocked
 from memfold.memory.filters import All, Filter, parsed
 from memfold.memory.matching import matches
 from memfold.memory.ports import MemoryRow
 from memfold.memory.wide import Asked
-from memfold.projections import vector_upkeep, vector_wide
+from memfold.projections import vector_table, vector_upkeep, vector_wide
 from memfold.projections.base import Position, fenced
 from memfold.projections.generations import Generations
 from memfold.projections.vector import VectorShard
-from memfold.projections.vector_ann import MEANING, SCOPES, WORDS, names_of
+from memfold.projections.vector_ann import MEANING, SCOPES, WORDS, WideIndices, names_of
 from memfold.projections.vector_index import LanceMemoryIndex
 from memfold.projections.vector_wide import LanceWideIndex
 from memfold.schemas.records import Event, Scope
@@ -45,6 +50,12 @@ def told(seed: int, length: int) -> list[Event]:
 
 def indexed(path: Path) -> set[str]:
     return set(names_of(lancedb.connect(path).open_table("memories").list_indices()))
+
+
+def meaning_of(path: Path) -> set[str]:
+    """The names of the indices of meaning."""
+    indices = lancedb.connect(path).open_table("memories").list_indices()
+    return {index.name for index in indices if MEANING in index.columns}
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +203,10 @@ print("settled", flush=True)
 
 def test_kill_9_while_indices_are_built_loses_nothing(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """Killed later and later until one comes through: each time the shard is whole, and who comes next builds what is missing."""
-    path, events = tmp_path / "p0000", told(3, 900)
+    path, events = tmp_path / "p0000", told(3, 1800)
+    with closing(VectorShard(path, 0, DIMENSIONS, index_above=256)) as shard:
+        feed(shard, events[:300])
+    outgrown = meaning_of(path)
     with closing(VectorShard(path, 0, DIMENSIONS, index_above=None)) as shard:
         feed(shard, events)
         left = shard.position(), shard.digest()
@@ -204,13 +218,71 @@ def test_kill_9_while_indices_are_built_loses_nothing(tmp_path: Path, pytestconf
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as worker:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "settling\n"
-            time.sleep(0.03 * number)
+            time.sleep(0.1 * number)
             worker.send_signal(signal.SIGKILL)
             through = worker.stdout.read() == "settled\n"
         killed += not through
+        assert meaning_of(path)  # the old one until the new one is there
         with closing(VectorShard(path, 0, DIMENSIONS, index_above=None)) as shard:
             assert (shard.position(), shard.digest()) == left
         if through:
             break
     assert killed > 0
     assert indexed(path) >= INDEXED
+    assert len(meaning_of(path)) == 1
+    assert meaning_of(path) != outgrown
+
+
+class Held(WideIndices):
+    """Real indices, whose building is held up at its first step until `go`."""
+
+    begun, go = threading.Event(), threading.Event()
+
+    def steps(self, table: Any) -> list[Callable[[], object]]:
+        steps = super().steps(table)
+        return (
+            [self._wait, *steps] if steps and threading.current_thread().name.startswith("index") else steps
+        )
+
+    def _wait(self) -> None:
+        self.begun.set()
+        assert self.go.wait(60)
+
+
+async def test_events_are_applied_while_an_index_is_built_and_none_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_table, "WideIndices", Held)
+    monkeypatch.setattr(vector_upkeep, "COMMITS", 1)
+    monkeypatch.setattr(vector_upkeep, "SHARE", 0)
+    generations, events = Generations(tmp_path / "beside", "vector"), told(5, 800)
+    first, rest = events[:400], events[400:]
+    path = generations.shard_path("g0001", 0)
+    shard = VectorShard(path, 0, DIMENSIONS, index_above=256)
+    feed(shard, first[:-1])
+    feed(shard, first[-1:])  # the first batch poured in
+    assert await asyncio.to_thread(Held.begun.wait, 60)
+    feed(shard, rest[:100])
+    assert shard.position().offset == rest[99].offset
+    assert not indexed(path) & INDEXED
+    Held.go.set()
+    for start in range(100, len(rest), 20):
+        feed(shard, rest[start : start + 20])
+    shard.close()
+    assert indexed(path) >= INDEXED
+    with (
+        closing(VectorShard(path, 0, DIMENSIONS, index_above=None)) as beside,
+        closing(VectorShard(tmp_path / "plain", 0, DIMENSIONS, index_above=None)) as plain,
+    ):
+        feed(plain, events)
+        assert (beside.position(), beside.digest()) == (plain.position(), plain.digest())
+
+
+def test_a_writer_that_is_not_the_building_is_still_found_out(tmp_path: Path) -> None:
+    path, events = tmp_path / "p0000", told(5, 700)
+    with closing(VectorShard(path, 0, DIMENSIONS, index_above=256)) as shard:
+        feed(shard, events[:-9])
+    with closing(VectorShard(path, 0, DIMENSIONS, index_above=256)) as shard:
+        lancedb.connect(path).open_table("memories").delete("version = 1")
+        with pytest.raises(ShardLocked, match="another writer"):
+            feed(shard, events[-9:])
