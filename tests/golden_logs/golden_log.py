@@ -39,7 +39,14 @@ class GoldenLog:
     def records(self) -> list[LogRecord]:
         lines = (self.folder / "records.jsonl").read_text().splitlines()
         return [
-            LogRecord(*line["place"], line["timestamp_ms"], b64decode(line["key"]), b64decode(line["value"]))
+            LogRecord(
+                line["topic"],
+                line["partition"],
+                line["offset"],
+                line["timestamp_ms"],
+                b64decode(line["key"]),
+                b64decode(line["value"]),
+            )
             for line in map(json.loads, lines)
         ]
 
@@ -59,7 +66,9 @@ def lines_of(records: Iterable[LogRecord]) -> str:
     return "".join(
         json.dumps(
             {
-                "place": [record.topic, record.partition, record.offset],
+                "topic": record.topic,
+                "partition": record.partition,
+                "offset": record.offset,
                 "timestamp_ms": record.timestamp_ms,
                 "key": b64encode(record.key).decode(),
                 "value": b64encode(record.value).decode(),
