@@ -7,7 +7,10 @@ therefore a rule, and the old trees can be grown again out of the new ones: that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from memfold.audit.merkle import CompactRange
 from memfold.memory.errors import InvalidInput, RestoreRefused
@@ -15,7 +18,6 @@ from memfold.projections.archive_rows import leaf_hash
 from memfold.schemas.elsewhere import is_elsewhere, moved, siblings
 from memfold.schemas.partitions import KEPT
 from memfold.schemas.records import LogRecord
-from memfold.streams.reader import LogReader
 
 Tree = tuple[str, int]
 ReadOf = Callable[[str, int, int], Iterator[list[LogRecord]]]
@@ -25,6 +27,12 @@ ADVICE = (
     "a repartitioning writes into a home of its own, or goes on with one that was interrupted. If nothing in it is wanted, remove that "
     "folder and begin again"
 )
+
+
+class OldLog(Protocol):
+    """Kafka, as LogReader reads it."""
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]: ...
 
 
 def check_counts(was: int, now: int) -> None:
@@ -37,10 +45,13 @@ def check_counts(was: int, now: int) -> None:
 
 
 class MovedLog:
-    """The old log as the new partitions hold it. `ends`: up to where, by old topic and partition."""
+    """The old log as the new partitions hold it. `ends`: up to where, by old topic and partition; `everywhere` as in `moved`."""
 
-    def __init__(self, old: LogReader, ends: dict[Tree, int], was: int, now: int) -> None:
+    def __init__(
+        self, old: OldLog, ends: dict[Tree, int], was: int, now: int, everywhere: Collection[bytes]
+    ) -> None:
         self._old, self._ends, self._was, self._now = old, ends, was, now
+        self._everywhere = everywhere
 
     def position(self, topic: str, partition: int) -> int:
         """Offset of the last record, -1 for none."""
@@ -50,7 +61,7 @@ class MovedLog:
         """The records from offset `first` on. Raises LogTruncated, BrokerUnreachable."""
         own = partition % self._was
         for records in self._old.read(topic, own, first, self._ends[topic, own]):
-            yield [moved(record, partition, self._was, self._now) for record in records]
+            yield [moved(record, partition, self._was, self._now, self._everywhere) for record in records]
 
 
 def roots_of(ends: dict[Tree, int], read: ReadOf) -> dict[Tree, bytes]:
@@ -64,22 +75,32 @@ def roots_of(ends: dict[Tree, int], read: ReadOf) -> dict[Tree, bytes]:
     return found
 
 
-def old_roots(ends: dict[Tree, int], read: ReadOf, was: int, now: int) -> dict[Tree, bytes]:
-    """The same of the old trees, grown out of the partitions that they became. Raises RestoreRefused where a record is in none of them."""
-    return roots_of(ends, lambda topic, partition, end: _old(topic, siblings(partition, was, now), end, read))
+def old_roots(
+    ends: dict[Tree, int], read: ReadOf, was: int, now: int, everywhere: Collection[bytes]
+) -> dict[Tree, bytes]:
+    """The same of the old trees, grown out of the partitions that they became.
+
+    Raises RestoreRefused where a record stands in none of them, or in another one than it should.
+    """
+
+    def old(topic: str, partition: int, end: int) -> Iterator[list[LogRecord]]:
+        parts = siblings(partition, was, now)
+        sources = [(record for batch in read(topic, part, end) for record in batch) for part in parts]
+        for same_offset in zip(*sources, strict=True):
+            here = next((one for one in same_offset if not is_elsewhere(one)), same_offset[0])
+            one = replace(here, partition=partition)
+            if same_offset != tuple(moved(one, part, was, now, everywhere) for part in parts):
+                raise RestoreRefused(_misplaced(topic, parts, here.offset))
+            yield [one]
+
+    return roots_of(ends, old)
 
 
-def _old(topic: str, parts: Sequence[int], end: int, read: ReadOf) -> Iterator[list[LogRecord]]:
-    sources = [(record for batch in read(topic, part, end) for record in batch) for part in parts]
-    for same_offset in zip(*sources, strict=True):
-        here = {record.value for record in same_offset if not is_elsewhere(record)}
-        if len(here) > 1 or not (here or is_elsewhere(same_offset[0])):
-            raise RestoreRefused(_differ(topic, parts, same_offset[0].offset))
-        yield [next((one for one in same_offset if not is_elsewhere(one)), same_offset[0])]
-
-
-def _differ(topic: str, parts: Sequence[int], offset: int) -> str:
-    return f"{topic}: the partitions {', '.join(map(str, parts))} hold different records at offset {offset}, which were one; {ADVICE}"
+def _misplaced(topic: str, parts: Sequence[int], offset: int) -> str:
+    return (
+        f"{topic}: what was one record at offset {offset} does not stand where it should among the partitions "
+        f"{', '.join(map(str, parts))}; {ADVICE}"
+    )
 
 
 def trees_of(partitions: int) -> list[Tree]:

@@ -6,11 +6,11 @@ offsets that they had, and the offsets of all others are filled. So every positi
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
-from memfold.schemas.codec import decode_envelope
-from memfold.schemas.errors import Unreadable
-from memfold.schemas.partitions import CLEARS, partition_of_key
+from memfold.schemas.partitions import ACCESS, partition_of_key
 from memfold.schemas.records import LogRecord
 
 ELSEWHERE = b"memfold: this record stands at the same offset of another partition\n"
@@ -26,24 +26,19 @@ def siblings(partition: int, was: int, now: int) -> range:
     return range(partition, now, was)
 
 
-def moved(record: LogRecord, partition: int, was: int, now: int) -> LogRecord:
-    """What stands in place of an old record in a sibling of its partition: itself, or that it is elsewhere."""
-    if _stands_in(record, partition, was, now):
+def moved(record: LogRecord, partition: int, was: int, now: int, everywhere: Collection[bytes]) -> LogRecord:
+    """What stands in place of an old record in a sibling of its partition: itself, or that it is elsewhere.
+
+    `everywhere`: the keys of whole tenants, whose commands and events every partition has to have, for they clear it.
+    """
+    if _stands_in(record, partition, was, now, everywhere):
         return replace(record, partition=partition)
     return replace(record, partition=partition, key=b"", value=ELSEWHERE)
 
 
-def _stands_in(record: LogRecord, partition: int, was: int, now: int) -> bool:
+def _stands_in(record: LogRecord, partition: int, was: int, now: int, everywhere: Collection[bytes]) -> bool:
+    if record.key in everywhere and record.topic != ACCESS:
+        return True
     own = partition_of_key(record.key, now)
-    if own % was == record.partition:
-        return own == partition
-    # Not where its key belongs: a clear of a whole tenant, which every partition has to have, or what nobody should have written.
-    return _clears(record) or partition == record.partition
-
-
-def _clears(record: LogRecord) -> bool:
-    try:
-        envelope, _, _ = decode_envelope(record.value)
-    except Unreadable:
-        return False
-    return envelope.type == "clear_requested" or CLEARS in envelope.memory_ids
+    # What is not where its key belongs, nobody should have written: it stays where it is.
+    return partition == (own if own % was == record.partition else record.partition)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -105,8 +106,11 @@ def check_not_moved(home: Path) -> None:
         )
 
 
-def check_made(made: Repartitioned, archive: Path, report: Report) -> None:
-    """The old trees, grown out of the archived partitions that they became, against the roots that were recorded."""
+def check_made(made: Repartitioned, archive: Path, everywhere: Collection[bytes], report: Report) -> None:
+    """The old trees, grown out of the archived partitions that they became, against the roots that were recorded.
+
+    `everywhere`: the record keys of whole tenants.
+    """
     source = ArchiveSource(archive)
     for tree in made.trees:
         name = TreeName(tree.topic, tree.partition)
@@ -116,7 +120,7 @@ def check_made(made: Repartitioned, archive: Path, report: Report) -> None:
             continue
         try:
             (root,) = old_roots(
-                {(tree.topic, tree.partition): tree.size}, _reads(source), made.was, made.now
+                {(tree.topic, tree.partition): tree.size}, _reads(source), made.was, made.now, everywhere
             ).values()
         except ShardDamaged as damage:
             report.add("file", str(damage), name)

@@ -22,7 +22,6 @@ from memfold.replay.build import PROJECTIONS, BuiltShard
 from memfold.replay.repartitioning import (
     ADVICE,
     MovedLog,
-    Tree,
     check_counts,
     old_roots,
     roots_of,
@@ -30,6 +29,8 @@ from memfold.replay.repartitioning import (
 )
 from memfold.replay.restoring import LogRestorer, Restored
 from memfold.schemas.errors import WrongKey
+from memfold.schemas.keystore import KeyStore
+from memfold.schemas.partitions import key_of
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import running_stack
 from memfold.serve.embedding import models_of
@@ -82,8 +83,12 @@ def repartition_home(
         new = settings.model_copy(update={"home": into, "partitions": partitions})
         with Broker(into) as broker:
             connection = new.connection(broker.bootstrap)
-            _fill(new, connection, MovedLog(reader, ends, was, partitions), filled)
-            _prove(connection, ends, roots, was, partitions)
+            everywhere = _tenants(new)
+            _fill(new, connection, MovedLog(reader, ends, was, partitions, everywhere), filled)
+            with closing(LogReader(connection)) as there:
+                found = old_roots(ends, _reads(there), was, partitions, everywhere)
+            if found != roots:
+                raise RestoreRefused(f"the old records do not grow out of the new partitions; {ADVICE}")
             take_times_from_broker(connection)
             ensure_topics(connection, new.topic_plan())
             _build(settings, new.model_copy(update={"bootstrap_servers": broker.bootstrap}), built)
@@ -133,6 +138,11 @@ def _copy_keys(home: Path, into: Path) -> None:
         shutil.copy2(home / "key", into / "key")
 
 
+def _tenants(new: Settings) -> set[bytes]:
+    with closing(KeyStore(new.folder / "keys.db", new.key_encrypting_key())) as keys:
+        return {key_of(*each) for each in keys.tenants()}
+
+
 def _reads(reader: LogReader) -> Callable[[str, int, int], Iterator[list[LogRecord]]]:
     return lambda topic, partition, end: reader.read(topic, partition, 0, end)
 
@@ -145,19 +155,6 @@ def _fill(
     with closing(LogReader(connection)) as reader:
         begun = unfinished(connection)
         LogRestorer(source, {}, reader, Refiller(connection), begun, ADVICE).restore(plan.partitions, filled)
-
-
-def _prove(
-    connection: Connection, ends: dict[Tree, int], roots: dict[Tree, bytes], was: int, now: int
-) -> None:
-    """The old trees, grown out of what stands in the new Kafka, have the roots that they had."""
-    with closing(LogReader(connection)) as reader:
-        found = old_roots(ends, _reads(reader), was, now)
-    for (topic, partition), root in roots.items():
-        if found[topic, partition] != root:
-            raise RestoreRefused(
-                f"{topic}/{partition}: its records are not all in the new partitions; {ADVICE}"
-            )
 
 
 def _build(settings: Settings, new: Settings, built: Callable[[BuiltShard], None]) -> None:

@@ -28,7 +28,7 @@ from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import KEPT
+from memfold.schemas.partitions import KEPT, key_of
 from memfold.serve.embedded import running_stack
 from memfold.serve.parts import Parts
 from memfold.serve.repartitioned import check_made, made_from
@@ -165,8 +165,8 @@ class Checking:
             made.ends() if made else {},
         )  # fmt: skip
         report = verify(evidence, advance)
-        if made:
-            check_made(made, archive, report)
+        if made and self.keys is not None:
+            check_made(made, archive, {key_of(*each) for each in self.keys.tenants()}, report)
         for path in receipts:
             receipt = SignedReceipt.parse(path.read_text(encoding="utf-8"), self.verifier)
             check_receipt(receipt, archive, self.log, report)
