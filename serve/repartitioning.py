@@ -122,7 +122,7 @@ def _check(settings: Settings, partitions: int, into: Path) -> None:
         )
     if made_from(into) is not None:
         raise InvalidInput(f"{into} is whole: `memfold up --home {into}`")
-    if into.exists() and not (into / BEGUN).exists() and any(into.iterdir()):
+    if gone is None and into.exists() and any(into.iterdir()):
         raise InvalidInput(f"{into} holds something else; name a folder that is empty or not there yet")
 
 

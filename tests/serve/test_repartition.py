@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import select
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 
 from memfold import Memory
+from memfold.infra.home import prepare_home
 from memfold.memory.errors import InvalidInput
 from memfold.schemas.elsewhere import is_elsewhere
-from memfold.schemas.partitions import EVENTS, KEPT, partition_of_key
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, partition_of_key
 from memfold.serve.embedded import check_before_start
-from memfold.serve.repartitioned import BEGUN, MOVED, made_from
+from memfold.serve.repartitioned import BEGUN, MOVED, Moved, made_from, write
 from memfold.serve.repartitioning import repartition_home
 from memfold.serve.seals import Checking, seal_now
 from memfold.serve.settings import Settings, settings_from
@@ -182,27 +184,38 @@ def test_everybody_is_told_the_same_and_writing_goes_on(
     assert report.ok, report.findings
 
 
+def _kill_after(argv: list[str], lines: int, new: Path) -> None:
+    """Killed when it has told of so many partitions and shards; of none: as soon as it has begun."""
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline(), "it ended before it was killed"
+        while not lines and not (new / BEGUN).exists():
+            assert process.poll() is None
+            select.select([process.stdout], [], [], 0.05)
+        process.send_signal(signal.SIGKILL)
+
+
 def test_killed_at_any_point_it_goes_on(before: Before, old: Settings, tmp_path: Path) -> None:
     new, chance = tmp_path / "new", random.Random()
     argv = [sys.executable, "-m", "memfold.serve.cli", "replay", "repartition", "--partitions", str(NOW)]
     argv += ["--into", str(new), "--home", str(old.folder)]
-    kills = 0
-    while True:
-        process = subprocess.Popen(
-            argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        )
-        after = chance.uniform(4, 25) if kills < 4 else None
-        try:
-            _, said = process.communicate(timeout=after)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            with pytest.raises(InvalidInput):
-                check_before_start(settings_from(home=new) if (new / BEGUN).exists() else old)
-            continue
-        assert process.returncode == 0, said.decode()
-        break
+    # As if killed between the two marks: the old home is fenced, the new one is an empty home.
+    write(old.folder / MOVED, Moved(str(new), NOW))
+    prepare_home(new)
+    shards = len(KEPT) * NOW
+    kills = [0, chance.randrange(1, shards), chance.randrange(shards, shards + 2 * NOW)]
+    for lines in kills:
+        _kill_after(argv, lines, new)
+        with pytest.raises(InvalidInput, match="repartitioned into"):
+            check_before_start(old)
+        with pytest.raises(InvalidInput, match="has not ended"):
+            check_before_start(settings_from(home=new))
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"{len(before.log[COMMANDS, 0])} of them there before" in done.stdout, "it went on"
     assert made_from(new) is not None
     with running_in(new) as settings:
         assert_told_the_same(told(new), before.told, (before.seed, kills))
