@@ -9,6 +9,7 @@ from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Report
 from memfold.audit.opened_rows import Sure
 from memfold.schemas.codec import decode_envelope
+from memfold.schemas.elsewhere import is_elsewhere
 from memfold.schemas.errors import KeyDestroyed, MemfoldError, UnknownKey, UnknownSchema, Unreadable
 from memfold.schemas.opening import Decoded, Keys, open_decoded
 from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS
@@ -47,11 +48,13 @@ class Authenticity:
     """Checks the records of one tree, in order. Without `keys` only what is in clear can be checked."""
 
     def __init__(
-        self, tree: TreeName, archived: ArchivedTree, keys: Keys | None, commands: CommandIds, report: Report
-    ) -> None:
+        self, tree: TreeName, archived: ArchivedTree, keys: Keys | None, commands: CommandIds, report: Report, moved: int
+    ) -> None:  # fmt: skip
+        """`moved`: the offset before which records may stand in another partition."""
         self._tree, self._archived, self._keys, self._report = tree, archived, keys, report
         self._commands, self._fence, self._time = commands, -1, 0
         self._decided: set[str] = set()
+        self._moved = moved
 
     def check(self, records: Sequence[LogRecord], decoded: Sequence[Decoded | Unreadable | Sure]) -> None:
         """`decoded` are the records' envelopes, as `decoded_of` gives them, or what is sure of those that were opened already."""
@@ -83,7 +86,10 @@ class Authenticity:
             self._report.counts.opened += 1
             return self._belongs(record, decoded, self._commands.genuine)
         if isinstance(decoded, Unreadable):
-            self._unreadable(record, decoded)
+            if is_elsewhere(record) and record.offset < self._moved:
+                self._report.counts.elsewhere += 1
+            else:
+                self._unreadable(record, decoded)
             return None
         envelope = decoded[0]
         try:

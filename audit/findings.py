@@ -28,7 +28,8 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
 
 class Counts(Struct):
-    """What was looked at. `unarchived` and `unsealed` records are in the log and not yet in the archive, or under a seal."""
+    """What was looked at. `elsewhere`: stand in another partition since a repartitioning. `unarchived` and `unsealed` records are in
+    the log and not yet in the archive, or under a seal."""
 
     records: int = 0
     archived: int = 0
@@ -38,6 +39,7 @@ class Counts(Struct):
     opened: int = 0
     erased: int = 0
     duplicates: int = 0
+    elsewhere: int = 0
     seals: int = 0
     compared_with_log: int = 0
 

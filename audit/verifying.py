@@ -6,8 +6,8 @@ bad file does not hide what comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -59,6 +59,8 @@ class Evidence:
     against: Sequence[tuple[str, str]] = ()
     since: int = 0
     records: bool = True
+    moved: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """{(topic, partition): offset before which records may stand in another partition}, of a log that was repartitioned."""
 
 
 def verify(evidence: Evidence, advance: Advance = lambda _: None) -> Report:
@@ -107,7 +109,14 @@ class _Tree:
         self._range, self._matched, self._mismatched = CompactRange(), 0, False
         self._sealed = pins.sealed(tree)
         self._commands = commands
-        self._authenticity = Authenticity(tree, self._archived, evidence.keys, commands, report)
+        self._authenticity = Authenticity(
+            tree,
+            self._archived,
+            evidence.keys,
+            commands,
+            report,
+            evidence.moved.get((tree.topic, tree.partition), 0),
+        )
         self._log_end = 0
         self._log: Iterator[LogRecord] | None = None
 

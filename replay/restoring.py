@@ -11,10 +11,11 @@ command at that offset would count as decided.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
@@ -41,13 +42,38 @@ class Restored:
     lost: int = 0
 
 
+RESTORE = (
+    "a restore writes into empty topics, or goes on with one that was interrupted. If this log may be replaced, remove it first (the "
+    "home's folder kafka, or the topics); if it is whole, `memfold replay rebuild` is what you want"
+)
+
+
+class Records(Protocol):
+    """What a log is filled with: each partition from offset 0, without gaps."""
+
+    def position(self, topic: str, partition: int) -> int:
+        """Offset of the last record, -1 for none."""
+        ...
+
+    def batches(self, topic: str, partition: int, first: int = 0) -> Iterator[list[LogRecord]]: ...
+
+
 class LogRestorer:
-    """Fills the topics that `unfinished` names; the others are only compared."""
+    """Fills the topics that `unfinished` names; the others are only compared.
+
+    `lost`: what stands behind the records of `source`, by topic and partition. `advice` ends the error where a topic holds something else.
+    """
 
     def __init__(
-        self, archive: Path, keys: Keys, reader: LogReader, refiller: Refiller, unfinished: set[str]
+        self,
+        source: Records,
+        lost: Mapping[tuple[str, int], list[LogRecord]],
+        reader: LogReader,
+        refiller: Refiller,
+        unfinished: set[str],
+        advice: str = RESTORE,
     ) -> None:
-        self._archive, self._source, self._keys = archive, ArchiveSource(archive, verify=True), keys
+        self._source, self._lost, self._advice = source, lost, advice
         self._reader, self._refiller, self._unfinished = reader, refiller, unfinished
 
     def restore(
@@ -58,10 +84,7 @@ class LogRestorer:
         Raises RestoreRefused before anything is written to a topic that holds something else, ShardDamaged, NotWritten, WriteUnknown.
         """
         found: list[Restored] = []
-        lost = {
-            (COMMANDS, partition): lost_commands(self._archive, partition, self._keys)
-            for partition in range(partitions)
-        }
+        lost = self._lost
         trees = [(topic, partition) for topic in KEPT for partition in range(partitions)]
         present = {tree: self._present(*tree, lost.get(tree, [])) for tree in trees}
         for topic, partition in trees:
@@ -82,11 +105,11 @@ class LogRestorer:
         low, end = self._reader.bounds(topic, partition)
         whole = self._source.position(topic, partition) + 1 + len(behind)
         if low:
-            raise _refused(topic, partition, f"begins at offset {low}")
+            raise self._refused(topic, partition, f"begins at offset {low}")
         if end > whole:
-            raise _refused(topic, partition, f"holds {end} records, the archive has {whole}")
+            raise self._refused(topic, partition, f"holds {end} records, the archive has {whole}")
         if 0 < end < whole and topic not in self._unfinished:
-            raise _refused(topic, partition, f"holds {end} records that no restore wrote")
+            raise self._refused(topic, partition, f"holds {end} records that no restore wrote")
         self._compare(topic, partition, 0, end, behind)
         return end
 
@@ -108,14 +131,10 @@ class LogRestorer:
         # Not strict: where a restore was killed there is less than is wanted.
         for record, expected in zip(there, wanted, strict=False):
             if record != expected:
-                raise _refused(topic, partition, f"has another record at offset {record.offset}")
+                raise self._refused(topic, partition, f"has another record at offset {record.offset}")
 
-
-def _refused(topic: str, partition: int, why: str) -> RestoreRefused:
-    return RestoreRefused(
-        f"{topic}/{partition} {why}: a restore writes into empty topics, or goes on with one that was interrupted. If this log may be "
-        "replaced, remove it first (the home's folder kafka, or the topics); if it is whole, `memfold replay rebuild` is what you want"
-    )
+    def _refused(self, topic: str, partition: int, why: str) -> RestoreRefused:
+        return RestoreRefused(f"{topic}/{partition} {why}: {self._advice}")
 
 
 def lost_commands(archive: Path, partition: int, keys: Keys) -> list[LogRecord]:
@@ -148,4 +167,6 @@ def archived_keys(archive: Path) -> dict[int, set[bytes]]:
             for segment in segments:
                 for batch in read_batches(segment, ["offset", "key"], 4 * BATCH):
                     own.update(batch["key"].unique().to_pylist())
+            # Of no subject: a lost command, or what stands in another partition.
+            own.discard(b"")
     return found

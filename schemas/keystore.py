@@ -127,6 +127,11 @@ class KeyStore:
             for subject, kind, name in rows
         ]
 
+    def tenants(self) -> list[tuple[str, str]]:
+        """(tenant, subject) of the subjects that stand for a whole tenant."""
+        with self._lock:
+            return self._db.execute("SELECT tenant, subject FROM subjects WHERE kind = 'tenant'").fetchall()
+
     def _add_key(self, subject: str) -> None:
         query = "SELECT max(generation), count(wrapped) FROM keys WHERE subject = ?"
         generation, usable = self._db.execute(query, (subject,)).fetchone()

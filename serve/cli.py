@@ -22,6 +22,7 @@ from memfold.serve import (
     cli_proofs,
     cli_reads,
     cli_repack,
+    cli_repartition,
     cli_replay,
     cli_report,
     cli_restore,
@@ -61,6 +62,7 @@ cli_rollback.register(cli_replay.app)
 cli_taking_back.register_replay(cli_replay.app)
 cli_at.register(cli_replay.app)
 cli_what_if.register(cli_replay.app)
+cli_repartition.register(cli_replay.app)
 cli_seals.register(cli_audit.app)
 cli_repack.register(cli_audit.app)
 cli_proofs.register(cli_audit.app)

@@ -30,7 +30,7 @@ def restore(
     there were any. Exit status 1 where the projections differ from a fold of the restored log.
     """
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    told = Told() if as_json else Told(_restored, print_built)
+    told = Told() if as_json else Told(print_restored, print_built)
     whole = restore_home(settings, archive.expanduser().absolute(), told)
     if as_json:
         print_json(record_of(whole))
@@ -56,6 +56,6 @@ def restore(
         raise typer.Exit(1)
 
 
-def _restored(one: Restored) -> None:
+def print_restored(one: Restored) -> None:
     there = f", {one.present} of them there before" if one.present else ""
     console.print(f"  {one.topic}/{one.partition}: {one.records} records{there}", highlight=False)

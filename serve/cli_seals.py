@@ -112,9 +112,10 @@ def _print(report: Report) -> None:
         console.print(f"  {_where(finding)}", markup=False, highlight=False, soft_wrap=True)
     if len(report.findings) > _SHOWN:
         console.print(f"and {len(report.findings) - _SHOWN} more; --json lists them all")
+    moved = f", {counts.elsewhere} elsewhere" if counts.elsewhere else ""
     console.print(
         f"{counts.records} records: {counts.sealed} sealed, {counts.unsealed} not yet; {counts.opened} opened, "
-        f"{counts.erased} erased, {counts.duplicates} written twice; {counts.compared_with_log} compared with Kafka; "
+        f"{counts.erased} erased, {counts.duplicates} written twice{moved}; {counts.compared_with_log} compared with Kafka; "
         f"{counts.seals} checkpoints of {report.key}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip

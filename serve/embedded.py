@@ -23,6 +23,7 @@ from memfold.projections.generations import Generations
 from memfold.replay.past_manifest import WHOLE
 from memfold.serve.embedding import check_embedder
 from memfold.serve.mirrors import Mirrors
+from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.settings import Settings
 
 START_TIMEOUT = 240.0
@@ -111,7 +112,11 @@ class EmbeddedStack:
 
 
 def check_before_start(settings: Settings) -> None:
-    """What every worker would refuse, said at once. Raises EmbedderDiffers, and InvalidInput for a folder that is a past."""
+    """What every worker would refuse, said at once.
+
+    Raises EmbedderDiffers, and InvalidInput for a folder that is a past, or whose log is elsewhere.
+    """
+    check_not_moved(settings.folder)
     if (settings.folder / WHOLE).exists():
         raise InvalidInput(
             f'{settings.folder} is a past, and nothing can run in it; open it with Memory.open("{settings.folder}")'

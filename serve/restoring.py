@@ -24,14 +24,15 @@ from memfold.infra.errors import StackRunning
 from memfold.infra.home import write_private
 from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import RestoreRefused
+from memfold.projections.archive_source import ArchiveSource
 from memfold.projections.generations import Generations
 from memfold.replay.archive_copy import take_in
 from memfold.replay.build import PROJECTIONS, BuiltShard
 from memfold.replay.compared import Compared
-from memfold.replay.restoring import LogRestorer, Restored, archived_keys
+from memfold.replay.restoring import LogRestorer, Restored, archived_keys, lost_commands
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import KEPT, partition_of_key
+from memfold.schemas.partitions import COMMANDS, KEPT, partition_of_key
 from memfold.serve.replaying import rebuild_served
 from memfold.serve.seals import archive_of, seals_of
 from memfold.serve.settings import Settings
@@ -203,7 +204,13 @@ def _fill(settings: Settings, connection: Connection, told: Told) -> list[Restor
         if begun or empty == set(KEPT):
             take_times_from_records(connection, empty - begun)
             begun |= empty
-        restorer = LogRestorer(archive_of(settings), keys, reader, Refiller(connection), begun)
+        archive = archive_of(settings)
+        lost = {
+            (COMMANDS, partition): lost_commands(archive, partition, keys)
+            for partition in range(plan.partitions)
+        }
+        source = ArchiveSource(archive, verify=True)
+        restorer = LogRestorer(source, lost, reader, Refiller(connection), begun)
         return restorer.restore(plan.partitions, told.restored)
 
 

@@ -28,9 +28,10 @@ from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import Unreadable
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import KEPT
+from memfold.schemas.partitions import KEPT, key_of
 from memfold.serve.embedded import running_stack
 from memfold.serve.parts import Parts
+from memfold.serve.repartitioned import check_made, made_from
 from memfold.serve.settings import Settings
 from memfold.streams.reader import LogReader
 from memfold.streams.sealing import Published, ask_for_seal
@@ -158,10 +159,14 @@ class Checking:
         kept = [path for each in against for path in checkpoint_files(each)]
         notes = [(str(path), path.read_text(encoding="utf-8")) for path in kept]
         archive, seals = archive_of(self._settings), seals_of(self._settings)
+        made = made_from(self._settings.folder)
         evidence = Evidence(
-            archive, seals, self.partitions, self.verifier, self.log, self.keys, notes, since, records
-        )
+            archive, seals, self.partitions, self.verifier, self.log, self.keys, notes, since, records,
+            made.ends() if made else {},
+        )  # fmt: skip
         report = verify(evidence, advance)
+        if made and self.keys is not None:
+            check_made(made, archive, {key_of(*each) for each in self.keys.tenants()}, report)
         for path in receipts:
             receipt = SignedReceipt.parse(path.read_text(encoding="utf-8"), self.verifier)
             check_receipt(receipt, archive, self.log, report)

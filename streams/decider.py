@@ -22,6 +22,7 @@ from memfold.memory.following import pinned
 from memfold.memory.ports import Holders, MemoryIndex, SubjectPast
 from memfold.memory.state import SubjectState
 from memfold.memory.understanding import Models
+from memfold.schemas.elsewhere import is_elsewhere
 from memfold.schemas.errors import KeyDestroyed, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
@@ -115,7 +116,9 @@ class DecideSink:
             await self._admit(record, await self._opened(record))
 
     async def _opened(self, record: LogRecord) -> Asked | None:
-        """The command, unless it is forged or has been decided or admitted before. Raises ReaderTooOld."""
+        """The command, unless it is forged, elsewhere, or has been decided or admitted before. Raises ReaderTooOld."""
+        if is_elsewhere(record):
+            return None
         try:
             envelope, body = open_record(record, self._room.keys)
             if isinstance(body, MemoriesDecided | MemoryRead):

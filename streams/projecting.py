@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from memfold.projections.base import Position, Shard, Standing, fenced
+from memfold.schemas.elsewhere import is_elsewhere
 from memfold.schemas.errors import KeyDestroyed, MemfoldError, ReaderTooOld, UnknownKey, Unreadable
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
@@ -25,11 +26,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenedBatch:
-    """Records after opening: the events, and those that cannot become one."""
+    """Records after opening: the events, and those that cannot become one. `elsewhere` stand in another partition."""
 
     events: list[Event]
     unreadable: list[tuple[LogRecord, str]]
     erased: int
+    elsewhere: int
 
 
 def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
@@ -39,8 +41,11 @@ def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
     """
     events: list[Event] = []
     unreadable: list[tuple[LogRecord, str]] = []
-    erased = 0
+    erased = elsewhere = 0
     for record in records:
+        if is_elsewhere(record):
+            elsewhere += 1
+            continue
         try:
             events.append(open_event(record, keys))
         except KeyDestroyed:
@@ -49,7 +54,7 @@ def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
             raise
         except (Unreadable, UnknownKey) as reason:
             unreadable.append((record, str(reason)))
-    return OpenedBatch(events, unreadable, erased)
+    return OpenedBatch(events, unreadable, erased, elsewhere)
 
 
 def fold_batch(
@@ -60,6 +65,7 @@ def fold_batch(
     after = replace(
         after,
         offset=records[-1].offset,
+        ignored=after.ignored + batch.elsewhere,
         quarantined=after.quarantined + len(batch.unreadable),
         erased=after.erased + batch.erased,
     )
