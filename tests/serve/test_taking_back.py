@@ -243,7 +243,7 @@ async def killed_in_the_middle(stack: Settings, memory: AsyncMemory, moment: flo
         sys.executable, "-c", _IN_PARTS, *words, "--home", str(stack.home), stdout=asyncio.subprocess.DEVNULL
     )
     while process.returncode is None and await left_of(memory, user) == count:
-        await asyncio.sleep(0.005)
+        continue
     # The moment itself is what is drawn: nothing is waited for.
     await asyncio.sleep(moment)
     if process.returncode is None:
