@@ -7,7 +7,6 @@ position with its data, so one that was left half built goes on where it stands.
 
 from __future__ import annotations
 
-import gc
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -37,8 +36,6 @@ PROJECTIONS = ("vector", "graph")
 SOURCES = ("kafka", "archive")
 _NOT_WORTH_A_PROCESS = 500
 """Records; a process takes a second to start."""
-_COLLECT_AT = 1_000_000
-"""Objects more than were freed, before a building process looks for cycles; a commit's batch holds some 300,000."""
 _ORPHANS = 20.0
 """Seconds that the builders of a rebuild that was killed take at most to notice, and to let go of their shards."""
 
@@ -176,9 +173,6 @@ _counters = Counters(0)
 
 def _begin(shared: Any) -> None:
     _counters.shared = shared
-    # A batch is freed by its reference counts. Collecting looks for cycles among its hundred thousands of objects again and again,
-    # finds none, and takes a quarter of the time; what does make a cycle is still found, later.
-    gc.set_threshold(_COLLECT_AT)
 
 
 def _build_part(number: int, tasks: Sequence[ShardTask], origin: Origin, digests: bool) -> list[BuiltShard]:
