@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -40,6 +41,7 @@ from memfold.streams.topics import ensure_topics
 SMALL, MIDDLE, LARGE, PER_USER = 10_000, 100_000, 1_000_000, 1_000
 WANTED = 25_000
 SEARCHES = 200
+PEER = "eventsourcing==9.5.6"
 
 
 @contextmanager
@@ -106,6 +108,16 @@ def _fold(settings: Settings, partitions: list[int]) -> int:
     return len(folded)
 
 
+def _thrown_away(settings: Settings, partitions: list[int]) -> int:
+    """The same without the dict: the most that any rebuild on one core could do."""
+    with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
+        return sum(
+            len(event.body.operations)
+            for records in _records(settings, partitions)
+            for event in open_batch(records, keys).events
+        )
+
+
 def _bare(settings: Settings, partitions: list[int], bodies: dict[tuple[int, int], bytes]) -> int:
     """Consume, and decode envelope and body with fastavro alone; the bodies were decrypted beforehand."""
     clear, body, count = newest("envelope").parsed, newest("memories_decided").parsed, 0
@@ -130,7 +142,8 @@ def _plain(settings: Settings) -> dict[tuple[int, int], bytes]:
     return found
 
 
-def _reading(settings: Settings, memories: int) -> list[Row]:
+def _reading(settings: Settings, memories: int) -> tuple[list[Row], float]:
+    """The rows, and at what rate a bare consumer's records are decoded and opened, and thrown away."""
     every = list(range(settings.partitions))
     bodies = _plain(settings)
     started = time.perf_counter()
@@ -140,6 +153,9 @@ def _reading(settings: Settings, memories: int) -> list[Row]:
     started = time.perf_counter()
     assert _fold(settings, every) == memories
     ours = memories / (time.perf_counter() - started)
+    started = time.perf_counter()
+    assert _thrown_away(settings, every) == memories
+    opened = memories / (time.perf_counter() - started)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         list(pool.map(_fold, [settings] * 2, [[], []]))
         started = time.perf_counter()
@@ -150,7 +166,25 @@ def _reading(settings: Settings, memories: int) -> list[Row]:
         Row("reading alone, folded into a dict, one core", f"{rate(ours)}, {share:.0%}", "70%",
             f"bare consume + fastavro {rate(bare)}", share >= 0.7),
         Row("the same, partitions read by two processes", f"{rate(two)}, {growth:.2f}x", "1.8x", "", growth >= 1.8),
-    ]  # fmt: skip
+        _eventsourcing(settings.folder, memories),
+    ], opened  # fmt: skip
+
+
+def _eventsourcing(folder: Path, memories: int) -> Row:
+    """eventsourcing in an environment of its own: its unencrypted SQLite log of as many events, folded into a dict."""
+    measure, there = f"{PEER}, its SQLite log folded into a dict", folder / "peer"
+    venv.create(there, with_pip=True)
+    python = str(there / "bin" / "python")
+    installed = subprocess.run([python, "-m", "pip", "install", "-q", PEER], capture_output=True, text=True)
+    if installed.returncode != 0:
+        said = installed.stderr.strip().splitlines() or ["pip said nothing"]
+        return Row(measure, "not measured", "", f"it does not install here: {said[-1]}")
+    script = str(Path(__file__).with_name("peer_eventsourcing.py"))
+    words = [str(there / "log.db"), str(memories)]
+    done = subprocess.run([python, script, *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{script} failed:\n{done.stderr}")
+    return Row(measure, rate(memories / float(done.stdout)), "", "beside it; no encryption, no Kafka")
 
 
 def _killed_half_way(settings: Settings, whole: float, memories: int) -> Row:
@@ -216,7 +250,7 @@ def replay(folder: Path, large: int = LARGE) -> list[Row]:
         if memories == MIDDLE:
             rows.append(_while_searching(settings))
     with _log(folder, large) as settings:
-        reading = _reading(settings, large)
+        reading, opened = _reading(settings, large)
         kafka, _ = _rebuilt(settings, "kafka")
         parquet, _ = _rebuilt(settings, "archive")
         killed = _killed_half_way(settings, kafka, large)
@@ -229,6 +263,8 @@ def replay(folder: Path, large: int = LARGE) -> list[Row]:
         Row(f"rebuild vector + graph from Kafka, {large:,} memories, a relation each", rate(rates[large]), rate(WANTED),
             f"with digests {rate(large / with_digests)}", rates[large] >= WANTED),
         Row("the same from Parquet", f"{rate(large / parquet)}, {kafka / parquet:.2f} of Kafka's", "1.0", "", kafka / parquet >= 1),
+        Row("of it against the same records opened and thrown away, one core", f"{rates[large] / opened:.0%}", "35%",
+            f"consumed, decoded and opened {rate(opened)}", rates[large] >= 0.35 * opened),
         *reading,
         Row(f"rate at {large:,} against the best at {SMALL:,} and {MIDDLE:,}", f"{steady:.2f}", "0.8",
             ", ".join(f"{count:,}: {rate(found)}" for count, found in rates.items()), steady >= 0.8),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -215,3 +217,60 @@ async def test_a_worker_that_is_killed_while_it_decides_a_revoke_compensates_onc
     await everything_holds(shaken, acknowledged)
     for command_id in acknowledged[1::2]:
         assert answers(shaken, command_id) == [True]
+
+
+PART = 10
+_IN_PARTS = (
+    "import sys; import memfold.audit.resting as resting; resting.AT_ONCE = int(sys.argv.pop(1)); "
+    "from memfold.serve.cli import app; app()"
+)
+
+
+async def left_of(memory: AsyncMemory, user: str) -> int:
+    return len((await memory.get_all(user_id=user, limit=1_000))["results"]) - 1
+
+
+async def killed_in_the_middle(stack: Settings, memory: AsyncMemory, moment: float) -> int:
+    """Kill a revoke of twenty parts so many seconds after its first part is seen, repeat it; how much the first one left."""
+    user = f"parts-{uuid.uuid4().hex[:8]}"
+    evil, count = f"evil-{user}", 20 * PART
+    await memory.add("I work at Google", user_id=user)
+    before = await shown(memory, user)
+    items = [{"messages": f"poison {n}"} for n in range(count)]
+    written = await memory.add_many(items, user_id=user, agent_id=evil, infer=False)
+    words = [str(PART), "replay", "revoke", "--actor", evil, "--reason", "broken", "--yes", "--json"]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _IN_PARTS, *words, "--home", str(stack.home), stdout=asyncio.subprocess.DEVNULL
+    )
+    while process.returncode is None and await left_of(memory, user) == count:
+        continue
+    # The moment itself is what is drawn: nothing is waited for.
+    await asyncio.sleep(moment)
+    if process.returncode is None:
+        process.kill()
+    assert await process.wait() in (0, -signal.SIGKILL)
+    await everything_holds(stack, [one["command_id"] for one in written["receipts"]])
+    left = await left_of(memory, user)
+    assert left % PART == 0, "half a part was undone"
+    done = await memory.revoke(actor=evil, reason="broken")
+    assert len(done["results"]) == left
+    assert await shown(memory, user) == before
+    await everything_holds(stack, [one["command_id"] for one in done["receipts"]])
+    assert (await memory.revoke(actor=evil, reason="broken"))["receipts"] == []
+    return left
+
+
+async def test_a_revoke_that_is_killed_between_its_parts_is_finished_by_the_next(
+    stack: Settings, memory: AsyncMemory
+) -> None:
+    await killed_in_the_middle(stack, memory, 0.0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+async def test_a_revoke_that_is_killed_ten_times_is_finished_by_the_next(
+    stack: Settings, memory: AsyncMemory
+) -> None:
+    moments = Random()
+    left = [await killed_in_the_middle(stack, memory, moments.uniform(0, 0.5)) for _ in range(10)]
+    assert any(left), "every revoke had ended before it was killed"
