@@ -240,6 +240,7 @@ class DecideSink:
 
     async def close(self) -> None:
         """What is being decided is given up: its commands are in the log, and the next owner decides them."""
+        self._room.progress.leave(self._partition)
         if self._window is not None:
             await self._window.close()
         self.ledger.close()
