@@ -74,7 +74,7 @@ class OxigraphRelations:
         return around(self.known(tenant, subject, scope, walk), walk)
 
     def known(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> list[Relation]:
-        """What a walk goes through, oldest first: the relations in scope that held at its moment, and where it wants them the ended ones."""
+        """What a walk goes through, oldest first: relations in scope that held at its moment, and where it wants them ended ones."""
         ended = walk.ended or walk.valid_at is not None
         told = [
             (assertion, until)

@@ -32,6 +32,7 @@ from memfold.serve.switches import Switches
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
+from memfold.streams.allowance import Allowance
 from memfold.streams.archiving import LINGER, ArchiveSink
 from memfold.streams.decider import DecideRoom, DecideSink
 from memfold.streams.follower import Sink
@@ -170,6 +171,7 @@ class Worker:
             FullLogPast(
                 parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
             ),
+            Allowance(rate, parts.settings.subject_burst) if (rate := parts.settings.subject_rate) else None,
         )
 
     def _scrubbed(self) -> Scrubbed:

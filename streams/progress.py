@@ -53,7 +53,8 @@ class Progress:
         self._leaving.setdefault(partition, set()).add(left)
         task = asyncio.ensure_future(waiting)
         try:
-            await asyncio.wait([task, left], return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [task, left]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
             self._leaving.get(partition, set()).discard(left)
