@@ -50,17 +50,18 @@ async def decide(
     models: Models,
     taken: str = "",
     events: Sequence[Event] = (),
+    postponed: str = "",
 ) -> MemoriesDecided:
     """The event's body for a command that was asked at a time. Folds `state` forward by it.
 
     `taken`: why the id that an import brings cannot be given, if it cannot. `events`, for what takes back: all before it, as
-    `compensation` takes them.
+    `compensation` takes them. `postponed`: why no model is asked now, if none is; what was said is kept, pending.
     """
     draft = Draft(command_id, state)
     embedder = models.embedder.model
     match command:
         case AddRequested(infer=True):
-            return await _understand(command, asked_at, draft, models)
+            return await _understand(command, asked_at, draft, models, postponed)
         case AddRequested():
             return await _keep_as_said(command, asked_at, draft, models)
         case UpdateRequested():
@@ -87,9 +88,11 @@ async def decide(
 
 
 async def _understand(
-    command: AddRequested, asked_at: datetime, draft: Draft, models: Models
+    command: AddRequested, asked_at: datetime, draft: Draft, models: Models, postponed: str
 ) -> MemoriesDecided:
     """Facts, what is near them, a decision for each, relations. Any model failure keeps the messages as they were said."""
+    if postponed:
+        return await _keep_as_said(command, asked_at, draft, models, ModelUnavailable(postponed))
     heard = _Heard(command, asked_at, draft)
     calls: list[ModelCall] = []
     facts: list[FoundFact] = []

@@ -71,6 +71,10 @@ class OxigraphRelations:
 
     def walk(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
         """As `around`, in the calling thread."""
+        return around(self.known(tenant, subject, scope, walk), walk)
+
+    def known(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> list[Relation]:
+        """What a walk goes through, oldest first: relations in scope that held at its moment, and where it wants them ended ones."""
         ended = walk.ended or walk.valid_at is not None
         told = [
             (assertion, until)
@@ -78,7 +82,7 @@ class OxigraphRelations:
             if scope.covers(assertion.scope)
         ]
         told.sort(key=lambda one: (one[0].since, one[0].partition, *one[0].place()))
-        return around([assertion.relation(until) for assertion, until in told], walk)
+        return [assertion.relation(until) for assertion, until in told]
 
     async def export(self, tenant: str, subject: str, scope: Scope, format: str) -> str:
         """As GraphExport. Raises InvalidInput for a format that there is not."""

@@ -11,7 +11,7 @@ from memfold.infra.processes import stop_process
 from memfold.infra.stack_file import running_stack as stack_of
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows, ready_member
 from memfold.serve.doctor import examine
-from memfold.serve.embedded import check_before_start, start_up, wait_ready
+from memfold.serve.embedded import check_before_start, shape_of, start_up, wait_ready
 from memfold.serve.running import run_stack, status_now
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.worker import checked_roles
@@ -33,6 +33,9 @@ def up(
     separate: Annotated[
         bool, typer.Option(help="One process for each worker instead of one for all.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Worker processes that share the partitions, one of which seals.")
+    ] = 1,
     plain: Annotated[bool, typer.Option(help="No live status line.")] = False,
     parent_pipe: Annotated[bool, typer.Option(hidden=True)] = False,
     home: Home = None,
@@ -42,10 +45,10 @@ def up(
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     if not detach:
         check_before_start(settings)
-        asyncio.run(run_stack(settings, separate, 0 if parent_pipe else None, plain))
+        asyncio.run(run_stack(settings, separate, workers, 0 if parent_pipe else None, plain))
         return
     with console.status("starting (the first start on a machine fetches Kafka, 45 MB)"):
-        process = start_up(settings, ["--separate"] if separate else [], subprocess.DEVNULL)
+        process = start_up(settings, shape_of(separate, workers), subprocess.DEVNULL)
         stack = wait_ready(settings.folder, process)
     console.print(
         f"running in {settings.folder}, Kafka at {stack.bootstrap_servers}; `memfold down` stops it",

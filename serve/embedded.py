@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,13 @@ _POLL = 0.05
 _MODULE = "memfold.serve.cli"
 
 
-def worker_specs(settings: Settings, separate: bool = False) -> list[WorkerSpec]:
-    """The workers of a stack: all roles in one process, to save memory, or each in its own."""
+def worker_specs(settings: Settings, separate: bool = False, workers: int = 1) -> list[WorkerSpec]:
+    """The workers of a stack: all roles in one process, to save memory, or each in its own; or `workers`, which share the partitions.
+
+    Raises InvalidInput for both at once.
+    """
+    if separate and workers > 1:
+        raise InvalidInput("--separate and --workers are two ways to share the work; use one of them")
     argv = [sys.executable, "-m", _MODULE, "worker"]
     environment = environment_of(settings)
     run = [sys.executable, "-m", _MODULE, "projection", "run"]
@@ -42,10 +48,27 @@ def worker_specs(settings: Settings, separate: bool = False) -> list[WorkerSpec]
     mirrors = [
         WorkerSpec(mirror.role, [*run, mirror.name], environment) for mirror in Mirrors(settings.folder).all()
     ]
+    if workers > 1:
+        return [*_sharing(settings, argv, environment, workers), *mirrors]
     if not separate:
         return [WorkerSpec("worker", argv, environment), *mirrors]
     roles = ("decide", "vector", "graph", "archive", "seal")
     return [*(WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles), *mirrors]
+
+
+def _sharing(
+    settings: Settings, argv: list[str], environment: dict[str, str], workers: int
+) -> Iterator[WorkerSpec]:
+    """The same roles in each, except one sealer: a second one would only wait for its lock. Ports that are chosen count up."""
+    for number in range(workers):
+        seal = ["seal"] if number == 0 else []
+        ports: dict[str, str] = {}
+        if settings.metrics.port:
+            ports["MEMFOLD_METRICS__PORT"] = str(settings.metrics.port + number)
+        if settings.view.port:
+            ports["MEMFOLD_VIEW__PORT"] = str(settings.view.port + number)
+        roles = ["decide", "vector", "graph", "archive", *seal]
+        yield WorkerSpec(f"worker-{number + 1}", [*argv, *roles], environment | ports)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -94,9 +117,9 @@ class EmbeddedStack:
     bootstrap_servers: str
 
     @classmethod
-    def start(cls, settings: Settings, separate: bool = False) -> EmbeddedStack:
+    def start(cls, settings: Settings, separate: bool = False, workers: int = 1) -> EmbeddedStack:
         """Start `memfold up` in the home and wait until it is ready. Raises WorkerNotStarted with the end of its log."""
-        options = ["--parent-pipe", "--separate"] if separate else ["--parent-pipe"]
+        options = ["--parent-pipe", *shape_of(separate, workers)]
         process = start_up(settings, options, subprocess.PIPE)
         try:
             return cls(process, wait_ready(settings.folder, process).bootstrap_servers)
@@ -109,6 +132,11 @@ class EmbeddedStack:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(_STOP_TIMEOUT)
+
+
+def shape_of(separate: bool, workers: int) -> list[str]:
+    """The options of `memfold up` that say which processes there are."""
+    return [*(["--separate"] if separate else []), *(["--workers", str(workers)] if workers > 1 else [])]
 
 
 def check_before_start(settings: Settings) -> None:

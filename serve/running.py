@@ -26,7 +26,9 @@ from memfold.serve.view_client import ViewClient, views_of
 _REFRESH = 1.0
 
 
-async def run_stack(settings: Settings, separate: bool, parent_pipe: int | None, plain: bool) -> None:
+async def run_stack(
+    settings: Settings, separate: bool, workers: int, parent_pipe: int | None, plain: bool
+) -> None:
     """Start the stack, run it until a signal or until the parent has gone, stop it in order."""
     console = Console()
     stop = asyncio.Event()
@@ -35,7 +37,7 @@ async def run_stack(settings: Settings, separate: bool, parent_pipe: int | None,
         loop.add_signal_handler(number, stop.set)
     supervisor = Supervisor(
         settings.folder,
-        worker_specs(settings, separate),
+        worker_specs(settings, separate, workers),
         bootstrap_servers=settings.bootstrap_servers,
         parent_pipe=parent_pipe,
         progress=lambda what, done, total: _fetching(console, what, done, total),

@@ -84,6 +84,12 @@ class Settings(Credentials, _Place):
         le=1,
         description="Share of its time that a worker compares what it serves with the log, a slice of subjects at a time. 0: never.",
     )
+    subject_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="Adds of one subject a second that may ask a model; what comes faster is kept as said, pending. Unset: no limit.",
+    )
+    subject_burst: int = Field(default=20, ge=1, description="With subject_rate: how many of them at once.")
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import msgspec
 
-from memfold.memory.errors import InvalidInput, ShardDamaged, ViewUnreachable
+from memfold.memory.errors import ShardDamaged, ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
+from memfold.memory.walking import around
 from memfold.projections.base import Standing
 from memfold.schemas.records import Scope
+from memfold.serve.first_answer import first_answer
 from memfold.serve.settings import Settings
-from memfold.serve.view_address import ViewAddress, addresses, name_of
-from memfold.serve.view_server import LONGEST_WAIT, OFFSET, ExportAsked, RelationsAsked, WalkAsked
+from memfold.serve.view_address import ViewAddress, addresses
+from memfold.serve.view_reaching import reaching
+from memfold.serve.view_server import (
+    HELD,
+    LONGEST_WAIT,
+    OF,
+    OFFSET,
+    ExportAsked,
+    RelationsAsked,
+    WalkAsked,
+)
+from memfold.serve.view_switching import switch_all
 from memfold.streams.outcomes import Outcome
 
 _AGAIN = 0.1
@@ -35,18 +47,6 @@ def _limit(seconds: float) -> aiohttp.ClientTimeout:
 
 
 _LONG = _limit(600)
-
-
-@contextmanager
-def _reaching(address: ViewAddress) -> Iterator[None]:
-    """Of another machine's worker it is not known whether it lives."""
-    try:
-        yield
-    except aiohttp.ClientConnectionError as away:
-        raise ViewUnreachable(
-            f"the worker {address.pid} of {address.machine} does not answer at {address.url} ({away}); if it will not come back, remove "
-            f"{name_of(address.machine, address.pid, address.roles)} from run/views in the home"
-        ) from away
 
 
 def views_of(settings: Settings) -> ViewClient:
@@ -81,14 +81,11 @@ class ViewClient:
         deadline = time.monotonic() + timeout
         self._known = self._known or addresses(self._home)
         while (left := deadline - time.monotonic()) > 0:
-            for address in [known for known in self._known if role in known.roles]:
-                try:
-                    answer = await request(address.url, min(left, LONGEST_WAIT))
-                except (aiohttp.ClientError, TimeoutError):
-                    # The worker went away or restarts: look where it answers now.
-                    continue
-                if answer is not None:
-                    return answer
+            urls = [known.url for known in self._known if role in known.roles]
+            wait = min(left, LONGEST_WAIT)
+            answer = await first_answer([partial(request, url, wait) for url in urls])
+            if answer is not None:
+                return answer
             await asyncio.sleep(_AGAIN)
             self._known = addresses(self._home)
         return None
@@ -125,10 +122,14 @@ class ViewClient:
     ) -> list[Relation]:
         """As RelationGraph. Raises ViewUnreachable when no worker with the graph answers for 10 s."""
         asked = RelationsAsked(tenant, subject, scope, relationship, about, limit, as_of)
+        if subject is None:
+            return (await self._everywhere("relations", asked))[:limit]
         return msgspec.json.decode(await self._graph("relations", asked), type=list[Relation])
 
     async def around(self, tenant: str, subject: str | None, scope: Scope, walk: Walk) -> Around:
         """As RelationGraph. Raises as `relations`."""
+        if subject is None:
+            return around(await self._everywhere("known", WalkAsked(tenant, None, scope, walk)), walk)
         found = await self._graph("around", WalkAsked(tenant, subject, scope, walk))
         return msgspec.json.decode(found, type=Around)
 
@@ -141,17 +142,47 @@ class ViewClient:
         """What the worker with the graph answers."""
         body = msgspec.json.encode(asked)
 
-        async def post(url: str, wait: float) -> bytes:
+        async def post(url: str, wait: float) -> bytes | None:
             async with self._open().post(f"{url}/v1/{path}", data=body, timeout=_limit(wait)) as response:
+                if response.status == 421:
+                    return None
                 response.raise_for_status()
                 return await response.read()
 
         found: bytes | None = await self._ask("graph", patience, post)
         if found is None:
-            raise ViewUnreachable(
-                f"no worker with the graph answers in {self._home}; see `memfold status`, start one with `memfold up`"
-            )
+            raise self._no_graph()
         return found
+
+    async def _everywhere(self, path: str, asked: msgspec.Struct) -> list[Relation]:
+        """What the workers with the graph answer, each for its partitions, oldest first; waits for partitions that change hands."""
+        body, deadline = msgspec.json.encode(asked), time.monotonic() + _GRAPH_PATIENCE
+        while (left := deadline - time.monotonic()) > 0:
+            urls = [one.url for one in addresses(self._home) if "graph" in one.roles]
+            parts = await asyncio.gather(*(self._part(f"{url}/v1/{path}", body, left) for url in urls))
+            told = [part for part in parts if part is not None]
+            if told and {partition for held, _, _ in told for partition in held} == set(range(told[0][1])):
+                # One that changed hands between two answers is in both: by its id it counts once.
+                once = {one.assertion_id: one for _, _, found in told for one in found}
+                return sorted(once.values(), key=lambda one: one.since)
+            await asyncio.sleep(_AGAIN)
+        raise self._no_graph()
+
+    async def _part(self, url: str, body: bytes, wait: float) -> tuple[set[int], int, list[Relation]] | None:
+        """(partitions, of how many, relations) of one worker; None where it does not answer."""
+        try:
+            async with self._open().post(url, data=body, timeout=_limit(wait)) as response:
+                response.raise_for_status()
+                held = {int(each) for each in response.headers[HELD].split(",") if each}
+                found = msgspec.json.decode(await response.read(), type=list[Relation])
+                return held, int(response.headers[OF]), found
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    def _no_graph(self) -> ViewUnreachable:
+        return ViewUnreachable(
+            f"no worker with the graph answers in {self._home}; see `memfold status`, start one with `memfold up`"
+        )
 
     async def ask(
         self,
@@ -178,7 +209,7 @@ class ViewClient:
         """How each (projection, partition) that a living worker owns stands."""
         found: dict[tuple[str, int], Standing] = {}
         for address in addresses(self._home):
-            with _reaching(address):
+            with reaching(address):
                 async with self._open().get(f"{address.url}/v1/standings", timeout=_LONG) as response:
                     response.raise_for_status()
                     answer = msgspec.json.decode(await response.read(), type=dict[str, dict[int, Standing]])
@@ -187,22 +218,9 @@ class ViewClient:
         return found
 
     async def switch(self, projection: str, generation: str) -> None:
-        """Have the worker that runs a projection go over to a generation. Raises ViewUnreachable, InvalidInput where it cannot."""
-        for address in addresses(self._home):
-            if projection in address.roles:
-                url = f"{address.url}/v1/generation/{projection}/{generation}"
-                with _reaching(address):
-                    response = await self._open().post(url, timeout=_LONG)
-                async with response:
-                    if response.status == 409:
-                        raise InvalidInput(
-                            f"the worker {address.pid} cannot go over to {generation} and stays where it is: "
-                            f"{await response.text()}; its environment is that of `memfold up`"
-                        )
-                    if response.status != 200:
-                        raise ViewUnreachable(
-                            f"the worker {address.pid} did not go over: {await response.text()}"
-                        )
+        """Have the workers with a projection go over to a generation, all or none. Raises ViewUnreachable, InvalidInput."""
+        with_it = [address for address in addresses(self._home) if projection in address.roles]
+        await switch_all(self._open(), with_it, projection, generation)
 
     async def copy(self, projection: str, partition: int, generation: str, timeout: float) -> bool:
         """Have the worker that owns a shard copy it for a verification; False when none has it in time. Raises ShardDamaged."""

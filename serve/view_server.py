@@ -6,6 +6,7 @@ caller that waits for its own write learns of it from the process that applied i
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,15 +16,19 @@ import msgspec
 from aiohttp import web
 
 from memfold.memory.errors import InvalidInput, ModelUnavailable, ShardDamaged
-from memfold.memory.ports import About, GraphExport, RelationGraph, Walk
+from memfold.memory.ports import About, Walk
 from memfold.projections.base import Standing
+from memfold.projections.graph_index import OxigraphRelations
 from memfold.providers.breaker import BreakerState
+from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import Scope
 from memfold.serve.scrubbed import Scrubbed
+from memfold.serve.switches import Switches
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
 
 OFFSET = "X-Memfold-Offset"
+HELD, OF = "X-Memfold-Partitions", "X-Memfold-Partitions-Of"
 LONGEST_WAIT = 30.0
 
 LookUp = Callable[[int, str], Awaitable[Outcome | None]]
@@ -57,9 +62,6 @@ class ExportAsked(msgspec.Struct, frozen=True):
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
 """{projection: {partition: how it stands}} of the shards that this process owns."""
 
-Switch = Callable[[str, str], Awaitable[bool]]
-"""Go over to a generation of a projection; False when this process does not run it."""
-
 
 Copy = Callable[[str, int, str], Awaitable[bool]]
 """Copy the served shard of (projection, partition) to where a generation has its copies; False when it is not this process's."""
@@ -76,14 +78,31 @@ class View:
     progress: Mapping[str, Progress]
     outcomes: Outcomes | None = None
     look_up: LookUp | None = None
-    relations: RelationGraph | None = None
+    relations: OxigraphRelations | None = None
     standings: Standings | None = None
-    switch: Switch | None = None
+    switches: Switches | None = None
     quarantined: dict[str, int] = field(default_factory=dict)
     breakers: Breakers | None = None
-    exports: GraphExport | None = None
     copy: Copy | None = None
     scrubbed: Callable[[], Scrubbed] | None = None
+    partitions: int = 1
+
+    def graph_of(self, tenant: str, subject: str | None) -> OxigraphRelations:
+        """The graph, if the subject's partition is in it; without a subject, whatever this worker has. Raises HTTPMisdirectedRequest."""
+        if self.relations is None:
+            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
+        if subject is not None:
+            partition = partition_of(tenant, subject, self.partitions)
+            if partition not in self.progress["graph"].offsets:
+                raise web.HTTPMisdirectedRequest(
+                    text=f"this worker does not have the graph of partition {partition}"
+                )
+        return self.relations
+
+    @property
+    def held(self) -> dict[str, str]:
+        """Which partitions of the graph an answer is about, and of how many, as headers."""
+        return {HELD: ",".join(map(str, self.progress["graph"].offsets)), OF: str(self.partitions)}
 
 
 def view_application(view: View, token: str) -> web.Application:
@@ -104,7 +123,9 @@ def view_application(view: View, token: str) -> web.Application:
         if view.outcomes is None or view.look_up is None or partition not in view.progress["decide"].offsets:
             raise web.HTTPMisdirectedRequest(text=f"this worker does not decide partition {partition}")
         found = view.outcomes.known(command_id) or await view.look_up(partition, command_id)
-        found = found or await view.outcomes.wait(command_id, _wait(request))
+        if found is None:
+            waiting = view.outcomes.wait(command_id, _wait(request))
+            found = await view.progress["decide"].while_owned(partition, waiting)
         if found is None:
             raise web.HTTPGatewayTimeout(text="not decided yet")
         return web.Response(body=found[1], headers={OFFSET: str(found[0])})
@@ -115,15 +136,15 @@ def view_application(view: View, token: str) -> web.Application:
             raise web.HTTPMisdirectedRequest(
                 text=f"this worker does not run {role} for partition {partition}"
             )
-        if not await view.progress[role].reach(partition, int(request.match_info["offset"]), _wait(request)):
+        progress, offset = view.progress[role], int(request.match_info["offset"])
+        if not await progress.while_owned(partition, progress.reach(partition, offset, _wait(request))):
             raise web.HTTPGatewayTimeout(text="not applied yet")
         return web.Response()
 
     async def relations(request: web.Request) -> web.Response:
-        if view.relations is None:
-            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=RelationsAsked)
-        found = await view.relations.relations(
+        headers = view.held
+        found = await view.graph_of(asked.tenant, asked.subject).relations(
             asked.tenant,
             asked.subject,
             asked.scope,
@@ -132,20 +153,24 @@ def view_application(view: View, token: str) -> web.Application:
             asked.limit,
             asked.as_of,
         )
-        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+        return web.Response(body=msgspec.json.encode(found), headers=headers, content_type="application/json")
 
     async def around(request: web.Request) -> web.Response:
-        if view.relations is None:
-            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=WalkAsked)
-        found = await view.relations.around(asked.tenant, asked.subject, asked.scope, asked.walk)
+        graph = view.graph_of(asked.tenant, asked.subject)
+        found = await graph.around(asked.tenant, asked.subject, asked.scope, asked.walk)
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
+    async def known(request: web.Request) -> web.Response:
+        asked = msgspec.json.decode(await request.read(), type=WalkAsked)
+        graph, headers = view.graph_of(asked.tenant, asked.subject), view.held
+        found = await asyncio.to_thread(graph.known, asked.tenant, asked.subject, asked.scope, asked.walk)
+        return web.Response(body=msgspec.json.encode(found), headers=headers, content_type="application/json")
+
     async def export(request: web.Request) -> web.Response:
-        if view.exports is None:
-            raise web.HTTPMisdirectedRequest(text="this worker has no graph")
         asked = msgspec.json.decode(await request.read(), type=ExportAsked)
-        found = await view.exports.export(asked.tenant, asked.subject, asked.scope, asked.format)
+        graph = view.graph_of(asked.tenant, asked.subject)
+        found = await graph.export(asked.tenant, asked.subject, asked.scope, asked.format)
         return web.Response(body=found.encode(), content_type="text/plain", charset="utf-8")
 
     async def status(_request: web.Request) -> web.Response:
@@ -164,15 +189,26 @@ def view_application(view: View, token: str) -> web.Application:
         found = await view.standings() if view.standings else {}
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
 
-    async def switch(request: web.Request) -> web.Response:
+    async def prepare(request: web.Request) -> web.Response:
         projection, generation = request.match_info["projection"], request.match_info["generation"]
         try:
-            switched = view.switch is not None and await view.switch(projection, generation)
+            held = await view.switches.prepare(projection, generation) if view.switches else None
         except (InvalidInput, ModelUnavailable) as refused:
             # The old generation is served on; what the new one lacks here is for its builder to read.
             raise web.HTTPConflict(text=str(refused)) from refused
-        if not switched:
+        if held is None:
             raise web.HTTPMisdirectedRequest(text=f"this worker does not run {projection}")
+        return web.json_response({"held": held, "of": view.partitions})
+
+    async def drop(request: web.Request) -> web.Response:
+        if view.switches:
+            await view.switches.drop(request.match_info["projection"])
+        return web.Response()
+
+    async def go_over(request: web.Request) -> web.Response:
+        projection, generation = request.match_info["projection"], request.match_info["generation"]
+        if view.switches is None or not await view.switches.go_over(projection, generation):
+            raise web.HTTPMisdirectedRequest(text=f"{generation} of {projection} was not prepared")
         return web.Response()
 
     async def copy(request: web.Request) -> web.Response:
@@ -194,7 +230,10 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_post("/v1/export", export)
     application.router.add_get("/v1/status", status)
     application.router.add_get("/v1/standings", standings)
-    application.router.add_post("/v1/generation/{projection}/{generation}", switch)
+    application.router.add_post("/v1/known", known)
+    application.router.add_put("/v1/generation/{projection}/{generation}", prepare)
+    application.router.add_delete("/v1/generation/{projection}/{generation}", drop)
+    application.router.add_post("/v1/generation/{projection}/{generation}", go_over)
     application.router.add_post("/v1/copy/{projection}/{partition:\\d+}/{generation:g\\d+}", copy)
     return application
 

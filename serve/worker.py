@@ -28,9 +28,11 @@ from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
 from memfold.serve.scrub import Scrub, Scrubbing
 from memfold.serve.scrubbed import Scrubbed
+from memfold.serve.switches import Switches
 from memfold.serve.tail import KafkaTail
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
+from memfold.streams.allowance import Allowance
 from memfold.streams.archiving import LINGER, ArchiveSink
 from memfold.streams.decider import DecideRoom, DecideSink
 from memfold.streams.follower import Sink
@@ -41,7 +43,6 @@ from memfold.streams.progress import Progress
 from memfold.streams.projecting import ShardSink
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.sealing import SealRole
-from memfold.streams.switching import switch
 from memfold.streams.upkeep import Upkeep
 from memfold.streams.writer import LogWriter
 
@@ -170,6 +171,7 @@ class Worker:
             FullLogPast(
                 parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
             ),
+            Allowance(rate, parts.settings.subject_burst) if (rate := parts.settings.subject_rate) else None,
         )
 
     def _scrubbed(self) -> Scrubbed:
@@ -216,18 +218,6 @@ class Worker:
                     found[role][partition] = standing
         return found
 
-    async def _switch(self, role: str, generation: str) -> bool:
-        if role not in self._sinks:
-            return False
-        generations = self._generations[role]
-        await switch(
-            self._sinks[role],
-            lambda partition: self._open_shard(role, generation, partition),
-            self._parts.reader,
-            lambda: generations.serve(generation),
-        )
-        return True
-
     async def _copy(self, projection: str, partition: int, generation: str) -> bool:
         """Only graphs: a shard of vectors is copied by whoever wants to."""
         shard = self._graphs.get(partition)
@@ -257,18 +247,20 @@ class Worker:
 
     async def _serve_view(self, quarantine: Quarantine) -> None:
         graph = OxigraphRelations(self._graphs) if "graph" in self.roles else None
+        switches = Switches(self._generations, self._sinks, self._open_shard, self._parts.reader)
+        self._closing.push_async_callback(switches.close)
         view = View(
             self._progress,
             self._outcomes if "decide" in self.roles else None,
             self._look_up if "decide" in self.roles else None,
             graph,
             self._standings,
-            self._switch,
+            switches,
             quarantine.counts,
             self._breakers,
-            graph,
             self._copy,
             self._scrubbed,
+            self._parts.partitions,
         )
         settings = self._parts.settings
         application = view_application(view, settings.view_token())

@@ -65,6 +65,8 @@ class ArchiveSink:
         return (0, 0) if archive is None else archive.merge(today, limit)
 
     async def close(self) -> None:
+        if self._topic == EVENTS:
+            self._progress.leave(self._partition)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

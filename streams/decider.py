@@ -28,6 +28,7 @@ from memfold.schemas.keystore import KeyStore
 from memfold.schemas.opening import open_record
 from memfold.schemas.partitions import CLEARS, EVENTS, key_of
 from memfold.schemas.records import (
+    AddRequested,
     ClearRequested,
     Command,
     Envelope,
@@ -37,6 +38,7 @@ from memfold.schemas.records import (
     MemoryRead,
     RevokeRequested,
 )
+from memfold.streams.allowance import Allowance
 from memfold.streams.event_of import event_of
 from memfold.streams.follower import Failed
 from memfold.streams.ledger import Ledger
@@ -83,6 +85,8 @@ class DecideRoom:
     told: Callable[[MemoriesDecided], None]
     """Is told of each event as it is decided, to count it."""
     past: SubjectPast
+    allowance: Allowance | None = None
+    """How often a subject's commands may ask a model; None: as often as they come."""
 
 
 class DecideSink:
@@ -147,19 +151,34 @@ class DecideSink:
         # back reads the log: all that was decided before it has to stand there.
         alone = _for_whole_tenant(asked.command) or isinstance(asked.command, RevokeRequested)
         admit = self._window.admit_alone if alone else self._window.admit
-        await admit(subject, size, lambda: self._decided(asked))
+        postponed = self._postponed(asked, subject)
+        await admit(subject, size, lambda: self._decided(asked, postponed))
 
-    async def _decided(self, asked: Asked) -> Decided:
+    def _postponed(self, asked: Asked, subject: tuple[str, str]) -> str:
+        """Why a command asks no model now; empty where it may. Told as it is admitted, in the order of the log."""
+        allowance, command = self._room.allowance, asked.command
+        if allowance is None or not isinstance(command, AddRequested) or not command.infer:
+            return ""
+        if allowance.granted(subject):
+            return ""
+        return (
+            f"postponed: this subject's messages came faster than subject_rate {allowance.rate:g}/s, {allowance.burst} at once; "
+            "they are kept as said, and `memfold retry` understands them later"
+        )
+
+    async def _decided(self, asked: Asked, postponed: str) -> Decided:
         envelope = asked.envelope
         state, models = await self._judging(envelope.tenant, envelope.subject)
-        body = await self._body(asked, state, models)
+        body = await self._body(asked, state, models, postponed)
         self._room.told(body)
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
         return Decided(asked.offset, event_of(asked.envelope, asked.offset, body, self._room.keys))
 
-    async def _body(self, asked: Asked, state: SubjectState, models: Models) -> MemoriesDecided:
+    async def _body(
+        self, asked: Asked, state: SubjectState, models: Models, postponed: str
+    ) -> MemoriesDecided:
         envelope, events = asked.envelope, []
         if isinstance(asked.command, RevokeRequested):
             try:
@@ -169,7 +188,7 @@ class DecideSink:
                 return MemoriesDecided("rejected", reason=f"what was decided before cannot be read: {unread}")
         taken = await self._taken(envelope, asked.command)
         return await decide(
-            asked.command, envelope.command_id, envelope.occurred_at, state, models, taken, events
+            asked.command, envelope.command_id, envelope.occurred_at, state, models, taken, events, postponed
         )
 
     async def _taken(self, envelope: Envelope, command: Command) -> str:
@@ -221,6 +240,7 @@ class DecideSink:
 
     async def close(self) -> None:
         """What is being decided is given up: its commands are in the log, and the next owner decides them."""
+        self._room.progress.leave(self._partition)
         if self._window is not None:
             await self._window.close()
         self.ledger.close()

@@ -148,7 +148,13 @@ class ShardSink:
             assert self._shard is not None
             return fold_batch(self._shard, self._position, records, batch)
 
+    @property
+    def opened(self) -> bool:
+        """Whether its partition is this process's now."""
+        return self._shard is not None
+
     async def close(self) -> None:
+        self._progress.leave(self._partition)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from memfold.projections.base import Shard
@@ -15,9 +15,9 @@ async def switch(
     sinks: Mapping[int, ShardSink],
     open_shard: Callable[[int], Shard],
     reader: LogReader,
-    serve: Callable[[], None],
+    agreed: Callable[[], Awaitable[None]],
 ) -> None:
-    """Bring every partition's sink into a new generation; `serve` moves the pointer while all of them stand still.
+    """Bring every partition's sink into a new generation; `agreed` returns when the pointer has moved, while all of them stand still.
 
     Readers see the old generation until then and the new one after, at the same position: no gap and no mix. If anything
     fails before, the sinks go on in the old one.
@@ -30,7 +30,7 @@ async def switch(
             shard = await asyncio.to_thread(open_shard, partition)
             fresh.callback(shard.close)
             shards[partition] = await asyncio.to_thread(sink.caught_up, shard, reader)
-        serve()
+        await agreed()
         fresh.pop_all()
         for partition, sink in sinks.items():
             await asyncio.to_thread(sink.swap, shards[partition])

@@ -12,10 +12,10 @@ from memfold.serve.settings import Settings, settings_from
 
 
 @contextmanager
-def running_in(home: Path, *, separate: bool = False, **given: Any) -> Iterator[Settings]:
+def running_in(home: Path, *, separate: bool = False, workers: int = 1, **given: Any) -> Iterator[Settings]:
     """The settings of a stack in `home`, which runs until the block ends. `given` as `settings_from` takes them."""
     settings = settings_from(home=home, **given)
-    running = EmbeddedStack.start(settings, separate)
+    running = EmbeddedStack.start(settings, separate, workers)
     try:
         yield settings
     finally:
