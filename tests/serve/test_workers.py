@@ -129,14 +129,19 @@ async def test_the_relations_of_all_partitions_are_found(two: Settings) -> None:
 async def test_a_noisy_user_is_postponed_and_a_quiet_one_is_not(two: Settings) -> None:
     await shared(two)
     noisy, quiet = (f"user-{uuid.uuid4().hex[:8]}" for _ in range(2))
-    async with AsyncMemory(home=two.home) as memory:
-        await asyncio.gather(*(memory.add(f"I like tea number {n}", user_id=noisy) for n in range(20)))
-        await memory.add("I like coffee", user_id=quiet)
+    async with AsyncMemory(home=two.home, patience=90.0) as memory:
+        asked = await asyncio.gather(
+            *(memory.add(f"I own house number {n} in Rome", user_id=noisy) for n in range(20))
+        )
+        other = await memory.add("I like coffee", user_id=quiet)
+        postponed = [done for done in asked if "degraded" in done]
+        assert 0 < len(postponed) < 20
+        assert {done["degraded"][:10] for done in postponed} == {"postponed:"}
+        assert "degraded" not in other
+        # What was said is kept whoever came too fast, and understood when asked for.
         kept = await memory.get_all(user_id=noisy, limit=50)
-        (one,) = (await memory.get_all(user_id=quiet))["results"]
-        assert [each["memory"] for each in kept["results"] if each["memory"].startswith("I like tea")]
-        assert (await memory.retry(user_id=noisy))["results"]
-    assert one["memory"] != "I like coffee"
+        assert len([one for one in kept["results"] if one.get("pending")]) == len(postponed)
+        assert (await memory.retry(user_id=noisy))["pending"] == 0
 
 
 async def test_all_workers_go_over_to_another_generation_and_back(two: Settings) -> None:
@@ -164,7 +169,7 @@ async def test_a_worker_that_was_stopped_past_its_session_changes_nothing_when_i
     assert pid in before
     user_of_all = asyncio.create_task(add_while(two, 400, {150: sent(two, "worker-2", signal.SIGSTOP)}))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while sum(len(each) for number, each in (await owners(two)).items() if number != pid) < 4:  # noqa: ASYNC110
                 await asyncio.sleep(0.5)
     finally:
