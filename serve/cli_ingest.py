@@ -147,6 +147,8 @@ def _told(report: IngestReport, as_json: bool, did: str = "written") -> None:
                 "all of it is in the log; some is still being decided: see `memfold status`", highlight=False
             )
         if report.stands:
-            console.print(f"read up to {report.stands}; run again, it goes on there", markup=False, highlight=False)
+            console.print(
+                f"read up to {report.stands}; run again, it goes on there", markup=False, highlight=False
+            )
     if report.refused_count:
         raise typer.Exit(1)

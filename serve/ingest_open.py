@@ -110,14 +110,14 @@ async def ingested(
     show: Callable[[str], None],
     follow: bool,
 ) -> None:
-    """Until the source ends, or SIGINT or SIGTERM stops it: what is on its way is acknowledged first. A second one interrupts."""
+    """Until the source ends, or SIGINT or SIGTERM stops it: what is on its way is acknowledged first. A second Ctrl-C interrupts."""
     source, places = opened
     ingesting = Ingesting(caller.writing, mapping, places, report)
     loop = asyncio.get_running_loop()
 
     def told() -> None:
-        for each in _STOPPING:
-            loop.remove_signal_handler(each)
+        # Not SIGTERM's: `timeout` and some supervisors send it twice, to the process and to its group.
+        loop.remove_signal_handler(signal.SIGINT)
         ingesting.stop()
 
     for each in _STOPPING:
