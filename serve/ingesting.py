@@ -49,8 +49,9 @@ class Ingesting:
             records = await asyncio.to_thread(source.take)
             if records is None:
                 return
-            if records:
-                await self._write(records)
+            if not records:
+                continue
+            await self._write(records)
             self.report.stands = source.told(self._places.by_partition)
             show(self.report.line(self.report.written / (time.monotonic() - began)))
 
