@@ -163,7 +163,9 @@ async def test_killed_in_the_middle_it_creates_nothing_twice(
         for _ in range(kills):
             ingest = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
             # Among its first commands: their place is not yet kept, or only just.
-            while ingest.returncode is None and await held(memory, user) <= before:
+            while await held(memory, user) <= before:
+                if ingest.returncode is not None:
+                    break
                 await asyncio.sleep(0.01)
             if ingest.returncode is None:
                 ingest.kill()

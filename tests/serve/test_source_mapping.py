@@ -133,3 +133,9 @@ def test_any_record_is_taken_in_or_refused_with_a_reason(record: dict[str, Any])
     with suppress(InvalidInput, InvalidType):
         said = ANY.said(record, {}, "p")
         assert said.item.messages[0].content == record["b"]
+
+
+def test_the_mapping_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+    said = mapping(tmp_path, page.split("```toml\n")[1].split("```")[0])
+    assert said.fields.text == ("body", "text")
