@@ -88,7 +88,10 @@ def test_doctor_config_and_verify(stack: Settings) -> None:
     assert {c["ok"] for c in parsed(stack, "doctor")} == {True}
     assert parsed(stack, "config")["partitions"] == 4
     assert "MEMFOLD_PARTITIONS" in run(stack, "config")
-    assert {c["equal"] for c in parsed(stack, "replay", "verify")} == {True}
+    verified = parsed(stack, "replay", "verify")
+    assert verified["equal"]
+    assert {shard["equal"] for shard in verified["shards"]} == {True}
+    assert verified["repaired"] == []
 
 
 def test_mistakes_are_told_in_one_line(stack: Settings) -> None:

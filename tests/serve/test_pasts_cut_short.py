@@ -138,8 +138,8 @@ def test_data_that_is_not_what_the_manifest_says_is_not_opened(log: ArchivedLog,
 
 
 async def test_who_is_erased_cannot_be_read(tmp_path: Path) -> None:
-    log = ArchivedLog(tmp_path / "home", 2, 60)
-    log.archive(60)
+    log = ArchivedLog(tmp_path / "home", 2, 150)
+    log.archive(150)
     moment = max(events[-1].recorded_at for events in log.histories)
     gone, stays = OWNERS[:2]
     past_at(of(log), moment, tmp_path / "before", "archive")
