@@ -43,9 +43,8 @@ def servers_of(stack: Settings) -> str:
 
 def made_topic(stack: Settings, partitions: int = 2) -> str:
     topic = f"chats-{uuid.uuid4().hex[:8]}"
-    (made,) = (
-        admin_of(stack.connection(servers_of(stack))).create_topics([NewTopic(topic, partitions, 1)]).values()
-    )
+    admin = admin_of(stack.connection(servers_of(stack)))
+    (made,) = admin.create_topics([NewTopic(topic, partitions, 1)]).values()
     made.result()
     return topic
 
