@@ -65,6 +65,14 @@ def texts(stack: Settings, user: str) -> list[str]:
         return sorted(one["memory"] for one in memory.get_all(user_id=user, limit=10_000)["results"])
 
 
+def decided(stack: Settings, user: str) -> tuple[int, int]:
+    """How many commands of a user count, and how many were written: the same words twice are one memory, so memories tell nothing."""
+    with Memory(home=stack.home) as memory:
+        ((counted,),) = memory.audit.sql("SELECT count(DISTINCT command_id) FROM events", user_id=user).rows
+        ((written,),) = memory.audit.sql("SELECT count(*) FROM commands", user_id=user).rows
+    return counted, written
+
+
 def report(stack: Settings, *words: str, status: int = 0) -> Any:
     return json.loads(run(stack, "ingest", *words, "--json", status=status))
 
@@ -80,8 +88,9 @@ def test_a_file_is_taken_in_once_and_what_is_refused_is_told(stack: Settings, tm
     assert (first["read"], first["written"], first["decided"]) == (5, 3, True)
     assert [one["where"] for one in first["refused"]] == ["line 2", "line 4"]
     assert refused.read_text().splitlines() == ["no JSON", '{"said": "whose?"}']
-    # The same words said twice are two things said; the offline decision of `infer = false` keeps both.
-    assert texts(stack, user) == ["said 1", "said 1", "said 2"]
+    assert texts(stack, user) == ["said 1", "said 2"]
+    # The same line twice is said twice, and decided twice.
+    assert decided(stack, user) == (3, 3)
     assert report(stack, *told)["read"] == 0
     with file.open("a") as more:
         more.write(line(user, 3) + "\n")
@@ -89,7 +98,8 @@ def test_a_file_is_taken_in_once_and_what_is_refused_is_told(stack: Settings, tm
     # Without its places, or under another name, everything is read again and nothing is new.
     shutil.copy(file, tmp_path / "copy.jsonl")
     assert report(stack, "jsonl", str(tmp_path / "copy.jsonl"), *told[2:], status=1)["written"] == 4
-    assert texts(stack, user) == ["said 1", "said 1", "said 2", "said 3"]
+    assert texts(stack, user) == ["said 1", "said 2", "said 3"]
+    assert decided(stack, user) == (4, 8)
     file.write_text(line(user, 9) + "\n")
     with pytest.raises(InvalidInput, match="--another-file"):
         run(stack, "ingest", *told)
@@ -140,6 +150,7 @@ def test_what_strangers_produce_in_three_languages_counts_once(stack: Settings, 
         with Memory(home=stack.home) as memory:
             (one,) = memory.get_all(user_id=f"{language}-user")["results"]
         assert one["metadata"] == {"channel": "web"}
+        assert decided(stack, f"{language}-user") == (1, 2)
     if missing := {"java", "node"} - commands.keys():
         pytest.skip(f"not run, because this machine has no tools for it: {', '.join(sorted(missing))}")
 
@@ -179,6 +190,10 @@ async def test_killed_in_the_middle_it_creates_nothing_twice(
         assert await done.wait() == 0
         found = (await memory.get_all(user_id=user, limit=10_000))["results"]
     assert sorted(one["memory"] for one in found) == sorted(f"said {n}" for n in range(many))
+    counted, written = await asyncio.to_thread(decided, stack, user)
+    assert counted == many
+    # With its places gone it wrote some of them a second time.
+    assert kills > 1 or written > many
 
 
 async def held(memory: AsyncMemory, user: str) -> int:
