@@ -68,9 +68,9 @@ def texts(stack: Settings, user: str) -> list[str]:
 def decided(stack: Settings, user: str) -> tuple[int, int]:
     """How many commands of a user count, and how many were written: the same words twice are one memory, so memories tell nothing."""
     with Memory(home=stack.home) as memory:
-        ((counted,),) = memory.audit.sql("SELECT count(DISTINCT command_id) FROM events", user_id=user).rows
-        ((written,),) = memory.audit.sql("SELECT count(*) FROM commands", user_id=user).rows
-    return counted, written
+        (counted,) = memory.audit.sql("SELECT count(DISTINCT command_id) AS n FROM events", user_id=user).rows
+        (written,) = memory.audit.sql("SELECT count(*) AS n FROM commands", user_id=user).rows
+    return counted["n"], written["n"]
 
 
 def report(stack: Settings, *words: str, status: int = 0) -> Any:
