@@ -140,7 +140,7 @@ def _told(report: IngestReport, as_json: bool, did: str = "written") -> None:
         print_json(report.told())
     else:
         counts = f"{report.read:,} read, {report.written:,} {did}, {report.refused_count:,} refused"
-        console.print(f"{report.source}: {counts}", markup=False, highlight=False)
+        console.print(f"{report.source}: {counts}", markup=False, highlight=False, soft_wrap=True)
         print_places(report.refused, report.refused_count, "red")
         if report.decided is False:
             console.print(
