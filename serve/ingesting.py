@@ -71,6 +71,7 @@ class Ingesting:
             wait=wait_fixed(0.5),
             reraise=True,
         )
+        refused: Refused = []
         async for attempt in patient:
             with attempt:
                 answers = await asyncio.gather(*(self._one(one) for _, one in said), return_exceptions=True)
