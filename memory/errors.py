@@ -130,5 +130,9 @@ class RebuildRunning(MemfoldError, RuntimeError):
     """Another rebuild or rollback of this home runs. Do: wait for the process that the message names, or stop it and call again."""
 
 
+class IngestRunning(MemfoldError, RuntimeError):
+    """Another process ingests this source into this home. Do: let it go on, or stop the process that the message names."""
+
+
 class NoRoom(MemfoldError, OSError):
     """The disk has no room for a new generation; the served one is as it was. Do: free as much as the message says, call again."""

@@ -16,7 +16,7 @@ from typing import Any
 from memfold.memory.errors import InvalidInput, InvalidType
 from memfold.memory.importing import flaw_of
 from memfold.memory.messages import MAX_TEXT, ROLES, checked_metadata, checked_text, checked_time
-from memfold.memory.scopes import checked_id, checked_scope
+from memfold.memory.scopes import checked_id, checked_scope, id_text
 from memfold.memory.writing import checked_memory_id
 from memfold.schemas.records import ImportedVersion, ImportRequested, RelationChange, Scope
 
@@ -66,12 +66,7 @@ def checked_import(memory: object, source: str, whose: Scope | None = None) -> I
 
 
 def _scope(memory: Mapping[str, Any], whose: Scope | None) -> Scope:
-    # Mem0 and other sources number their users; here an id is text.
-    given = {
-        name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name in _SCOPE
-        if (value := memory.get(name)) is not None
-    }
+    given = {name: id_text(value) for name in _SCOPE if (value := memory.get(name)) is not None}
     if whose is not None and not given.keys() & {"user_id", "agent_id", "run_id"}:
         return Scope(
             whose.user_id, whose.agent_id, whose.run_id, checked_id("actor_id", given.get("actor_id"))

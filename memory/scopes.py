@@ -30,6 +30,11 @@ def checked_id(name: str, value: object) -> str | None:
     return value
 
 
+def id_text(value: object) -> object:
+    """A whole number as text, for sources that number their users; anything else as it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def checked_scope(
     user_id: object = None, agent_id: object = None, run_id: object = None, actor_id: object = None
 ) -> Scope:

@@ -24,12 +24,20 @@ def lines_of(path: Path) -> Iterator[Offered]:
 
 def _offered(place: str, line: bytes) -> Offered:
     try:
-        found = json.loads(line)
+        return Offered(place, object_in(line, "a memory"))
+    except InvalidInput as wrong:
+        return Offered(place, {}, str(wrong))
+
+
+def object_in(text: bytes, what: str) -> dict[str, Any]:
+    """The JSON object that a line or a record is. Raises InvalidInput; `what` names it there."""
+    try:
+        found = json.loads(text)
     except (ValueError, RecursionError) as wrong:
-        return Offered(place, {}, f"no JSON: {wrong}")
+        raise InvalidInput(f"no JSON: {wrong}") from None
     if not isinstance(found, dict):
-        return Offered(place, {}, f"a memory must be a JSON object, not {type(found).__name__}")
-    return Offered(place, found)
+        raise InvalidInput(f"{what} must be a JSON object, not {type(found).__name__}")
+    return found
 
 
 def written(memories: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from memfold.serve import (
     cli_graph,
     cli_import,
     cli_infra,
+    cli_ingest,
     cli_memory,
     cli_projection,
     cli_proofs,
@@ -51,6 +52,7 @@ cli_understanding.register(app)
 cli_watch.register(app)
 cli_restore.register(app)
 app.add_typer(cli_import.app, name="import", help="Take in memories that began elsewhere.")
+app.add_typer(cli_ingest.app, name="ingest", help="Take in what is said elsewhere, as it comes.")
 app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
 app.add_typer(
     cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,17 @@ from memfold.memory.errors import InvalidInput
 from memfold.replay.jsonl import lines_of, written
 from memfold.replay.mem0_api import HOST, Mem0Service
 from memfold.replay.mem0_store import Mem0Store, Offered
-from memfold.serve.cli_options import Agent, Bootstrap, Home, Json, Run, User, console, print_json
+from memfold.serve.cli_options import (
+    Agent,
+    Bootstrap,
+    Home,
+    Json,
+    Run,
+    User,
+    console,
+    print_json,
+    print_places,
+)
 from memfold.serve.importing import Report, checked_only, import_offered
 from memfold.synchronous import Memory
 
@@ -27,8 +36,6 @@ OwnerUser = Annotated[str | None, typer.Option("--user", help=f"user_id {Whose}"
 OwnerAgent = Annotated[str | None, typer.Option("--agent", help=f"agent_id {Whose}")]
 OwnerRun = Annotated[str | None, typer.Option("--run", help=f"run_id {Whose}")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")]
-_SHOWN = 20
-"""Refused memories that are printed; --json has all."""
 
 
 @app.command()
@@ -115,16 +122,7 @@ def _print(report: Report, dry_run: bool) -> None:
         said = f"{report.degraded:,} came in without a vector, because a model failed: they are found by their words"
         console.print(said, style="yellow", highlight=False)
     for lines, style in ((report.differing, "yellow"), (report.refused, "red")):
-        for one in islice(lines, _SHOWN):
-            console.print(
-                f"  {one['where']}: {one['reason']}",
-                style=style,
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
-        if len(lines) > _SHOWN:
-            console.print(f"  and {len(lines) - _SHOWN:,} more; --json has all", style=style, highlight=False)
+        print_places(lines, len(lines), style)
 
 
 def export_jsonl(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +15,8 @@ from memfold.infra.ready import announce_ready
 from memfold.serve.settings import Settings
 
 console = Console()
+_SHOWN = 20
+"""Refused records that are printed; --json has all."""
 
 Home = Annotated[
     str | None, typer.Option("--home", help="Home directory; default MEMFOLD_HOME or ~/.memfold.")
@@ -62,6 +64,16 @@ def print_rows(title: str, columns: list[str], rows: list[list[object]]) -> None
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(table)
+
+
+def print_places(lines: Sequence[Mapping[str, str]], count: int, style: str) -> None:
+    """The first 20 of `count` records that were not taken, {where, reason} each."""
+    for one in lines[:_SHOWN]:
+        line = f"  {one['where']}: {one['reason']}"
+        console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+    if count > _SHOWN:
+        more = f"  and {count - _SHOWN:,} more; --json has {'all' if count == len(lines) else f'the first {len(lines):,}'}"
+        console.print(more, style=style, highlight=False)
 
 
 def print_relations(relations: list[dict[str, Any]], title: str = "relations") -> None:

@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any
 
-from rich.progress import Progress, TextColumn
-
 from memfold.memory.errors import MemfoldError
 from memfold.memory.imported import checked_import
 from memfold.memory.scopes import checked_scope
 from memfold.replay.mem0_store import Offered
 from memfold.schemas.records import Scope
-from memfold.serve.cli_options import console
-from memfold.serve.replay_progress import LINE_EVERY
+from memfold.serve.progress_line import shown_line
 from memfold.synchronous import Memory
 
 BATCH = 200
@@ -57,20 +54,15 @@ def import_offered(
     memory: Memory, offered: Iterable[Offered], source: str, whose: Whose, quiet: bool
 ) -> Report:
     """Take them in. Raises what `import_memories` raises; run again it goes on after what is in the log."""
-    report, began, last = Report(), time.monotonic(), time.monotonic()
+    report, began = Report(), time.monotonic()
     names = dict(zip(("user_id", "agent_id", "run_id"), whose, strict=True))
     sound = report.sound(offered)
-    shown = Progress(TextColumn("{task.description}"), console=console, transient=True, disable=quiet)
-    with shown:
-        task = shown.add_task("reading", total=None)
+    with shown_line(quiet) as show:
         while batch := list(islice(sound, BATCH)):
             report.add(memory.import_memories([one.memory for one in batch], source=source, **names), batch)
             rate = report.imported / (time.monotonic() - began)
             line = f"{report.imported:,} imported ({rate:,.0f}/s), {report.there_before:,} here before, {len(report.refused):,} refused"
-            shown.update(task, description=line)
-            if not (quiet or console.is_terminal) and time.monotonic() - last >= LINE_EVERY:
-                last = time.monotonic()
-                console.print(f"  {line}", highlight=False)
+            show(line)
     return report
 
 
