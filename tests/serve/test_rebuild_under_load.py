@@ -72,6 +72,7 @@ async def rebuilt_under(settings: Settings, memory: AsyncMemory, rate: int, befo
     assert len(kept) == min(MOST_LISTED, 1 + before + len(commands))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_searches_go_on_while_a_rebuild_runs_under_writes(stack: Settings, memory: AsyncMemory) -> None:
     await rebuilt_under(stack, memory, rate=30, before=100)
