@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,6 +24,10 @@ class Position(Struct, frozen=True):
     ignored: int = 0
     quarantined: int = 0
     erased: int = 0
+
+
+read_position = msgspec.json.Decoder(Position).decode
+"""Made here, before there are threads: two that meet a class for the first time at once crash msgspec (schemas/codec.py)."""
 
 
 class Standing(Struct, frozen=True):

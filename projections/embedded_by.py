@@ -28,11 +28,15 @@ class EmbeddedBy(Struct, frozen=True):
     settings: Mapping[str, str | int] = {}
 
 
+# Before there are threads (schemas/codec.py).
+_read = msgspec.json.Decoder(EmbeddedBy).decode
+
+
 def embedded_by(generations: Generations, generation: str) -> EmbeddedBy | None:
     """What made the vectors of a generation; None where no worker has written it down yet. Raises ShardDamaged."""
     path = generations.path(generation) / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=EmbeddedBy)
+        return _read(path.read_bytes())
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as wrong:

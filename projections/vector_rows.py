@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from memfold.memory.errors import InvalidInput
-from memfold.projections.base import Position
+from memfold.projections.base import Position, read_position
 from memfold.schemas.records import RelationChange
 
 _TIME = pa.timestamp("us", "UTC")
@@ -152,4 +152,4 @@ def vectors_of(chunk: Any) -> list[bytes | None]:
 def position_of(positions: pa.Table) -> Position:
     """The one that counts, of at least one."""
     newest = int(np.argmax(positions["evt_offset"].to_numpy()))
-    return msgspec.json.decode(positions["metadata"][newest].as_py(), type=Position)
+    return read_position(positions["metadata"][newest].as_py())

@@ -53,6 +53,10 @@ BODIES: dict[str, type[Body]] = {
     "memory_read": MemoryRead,
 }
 _NAMES = {body: name for name, body in BODIES.items()}
+for _struct in (Envelope, *BODIES.values()):
+    # msgspec looks into a class when it first meets it, and two threads that make it do so at once crash the process: a worker's
+    # vector and graph threads met their first event together. It has seen them all before there is a second thread.
+    msgspec.json.Decoder(_struct)
 KeyOf = Callable[[str], bytes]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -45,6 +46,8 @@ def run_process(
 
     On uvloop, in Faust's own threads too: most of what Faust costs is turns of the event loop.
     """
+    # Native code lies below: if it crashes, the log says where.
+    faulthandler.enable()
     sys.setswitchinterval(SWITCH_INTERVAL)
     uvloop.install()
     asyncio.run(_run(settings, roles, made, ready))
