@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import typer
@@ -30,12 +29,14 @@ from memfold.serve import (
     cli_rollback,
     cli_seals,
     cli_stack,
+    cli_status,
     cli_taking_back,
     cli_understanding,
     cli_verify,
     cli_watch,
     cli_what_if,
 )
+from memfold.serve.logs import log_to_stderr
 
 app = typer.Typer(
     name="memfold",
@@ -45,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 cli_stack.register(app)
+cli_status.register(app)
 cli_memory.register(app)
 cli_taking_back.register(app)
 cli_graph.register(app)
@@ -78,13 +80,8 @@ app.add_typer(
 
 def main() -> None:
     """Run the command line; memfold's own errors are one message and exit status 1."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
-    # Faust logs under the name of its subclass's module.
-    for noisy in ("faust", "mode", "aiokafka", "httpx", "httpx2", "asyncio", "memfold.streams.positioned"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
+        log_to_stderr()
         app()
     except MemfoldError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {type(error).__name__}:", end=" ")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memfold.infra.ready import announce_ready
 from memfold.serve.settings import Settings
@@ -53,17 +54,20 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_rows(title: str, columns: list[str], rows: list[list[object]]) -> None:
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table, or a line that says that there is nothing."""
+    console.print(table_of(title, columns, rows), highlight=bool(rows))
+
+
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table | Text:
     if not rows:
-        console.print(f"{title}: none", highlight=False)
-        return
+        return Text(f"{title}: none")
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    console.print(table)
+    return table
 
 
 def print_places(lines: Sequence[Mapping[str, str]], count: int, style: str) -> None:

@@ -1,9 +1,8 @@
-"""`memfold up|down|status|doctor|worker|config`: the processes of a stack."""
+"""`memfold up|down|doctor|worker|config`: the processes of a stack."""
 
 import asyncio
 import subprocess
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,17 +11,16 @@ from memfold.infra.stack_file import running_stack as stack_of
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows, ready_member
 from memfold.serve.doctor import examine
 from memfold.serve.embedded import check_before_start, shape_of, start_up, wait_ready
-from memfold.serve.running import run_stack, status_now
+from memfold.serve.running import run_stack
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.worker import checked_roles
 from memfold.serve.worker_process import run_worker
 
 _STOP_DEADLINE = 40.0
-DIFFERENCES_TOLD = 5
 
 
 def register(app: typer.Typer) -> None:
-    for verb in (up, down, status, doctor, worker, config):
+    for verb in (up, down, doctor, worker, config):
         app.command()(verb)
 
 
@@ -65,80 +63,6 @@ def down(home: Home = None) -> None:
         return
     stop_process(stack.supervisor, _STOP_DEADLINE)
     console.print(f"stopped what ran in {settings.folder}", highlight=False)
-
-
-def status(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:
-    """Processes, topics, positions, lag, generations, and the circuit breakers of model endpoints."""
-    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    found = asyncio.run(status_now(settings))
-    if as_json:
-        print_json(found)
-        return
-    processes = [[p["role"], p["state"], p["pid"], p["restarts"]] for p in found["processes"]]
-    print_rows("processes", ["role", "state", "pid", "restarts"], processes)
-    topics = [[name, t["partitions"], t["records"]] for name, t in found["topics"].items()]
-    print_rows("topics", ["topic", "partitions", "records"], topics)
-    roles = [
-        [r["role"], "yes" if r["running"] else "NO", r["lag"], r.get("generation"), r.get("embedder")]
-        for r in found["roles"]
-    ]
-    print_rows("roles", ["role", "runs", "lag", "generation", "embedder"], roles)
-    if found["breakers"]:
-        breakers = [
-            [b["endpoint"], b["state"], b["failures"], b["tried_again_at"]] for b in found["breakers"]
-        ]
-        columns = ["endpoint", "circuit breaker", "failures in a row", "tried again at"]
-        print_rows("model endpoints", columns, breakers)
-    if found["pending"] != 0:
-        waiting = "cannot be read" if found["pending"] is None else found["pending"]
-        console.print(
-            f"pending: {waiting}; `memfold retry` decides again what a model failed at", highlight=False
-        )
-    if found["missed_reads"]:
-        console.print(
-            f"reads that may not be on record: {found['missed_reads']}; see logs/missed-reads.log in the home",
-            highlight=False,
-        )
-    sealed = found["sealed"]
-    until = f"at {sealed['until']}, {sealed['unsealed']} records since" if sealed else "nothing yet"
-    console.print(f"sealed: {until}", highlight=False)
-    _print_verified(found["verified"])
-    _print_scrubbed(found["scrubbed"])
-    console.print(f"quarantined since the workers started: {found['quarantined']}", highlight=False)
-
-
-def _print_verified(verified: dict[str, Any] | None) -> None:
-    if verified is None:
-        console.print("verified: never; `memfold audit verify` does", highlight=False)
-        return
-    against = "with Kafka" if verified["compared"] else "archive and seals only"
-    held = f"{verified['findings']} FINDINGS" if verified["findings"] else "everything held"
-    said = f"verified: at {verified['at']}, {verified['records']} records, {against}: {held}"
-    console.print(said, highlight=False, soft_wrap=True)
-
-
-def _print_scrubbed(scrubbed: dict[str, Any] | None) -> None:
-    if scrubbed is None:
-        return
-    differences = scrubbed["differences"]
-    if scrubbed["refused"]:
-        said = f"not at present: {scrubbed['refused']}"
-    elif scrubbed["whole_since"] is None:
-        said = f"{scrubbed['whole']} of {scrubbed['shards']} shards compared whole with the log so far"
-    else:
-        since = datetime.fromtimestamp(scrubbed["whole_since"], UTC).isoformat(timespec="seconds")
-        said = f"all {scrubbed['shards']} shards compared whole with the log, the longest ago at {since}"
-    held = f"{len(differences)} DIFFERENCES" if differences else "everything held"
-    console.print(f"scrubbed: {said}: {held}", highlight=False, soft_wrap=True)
-    for one in differences[:DIFFERENCES_TOLD]:
-        whose = f"memory {one['memory_id']}, " if one["memory_id"] else ""
-        console.print(
-            f"  {one['projection']}/{one['partition']}: {whose}{one['part']}: {one['what']}, of the event at offset {one['offset']}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    if differences:
-        console.print("  `memfold replay verify --repair` serves what the log says", highlight=False)
 
 
 def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json = False) -> None:

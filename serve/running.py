@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,7 +19,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.serve.embedded import running_stack, worker_specs
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
-from memfold.serve.status import Status, processes_of, status_of
+from memfold.serve.status import Rates, Status, processes_of, status_of
 from memfold.serve.view_client import ViewClient, views_of
 
 _REFRESH = 1.0
@@ -65,19 +64,31 @@ async def run_stack(
 
 async def _watch(settings: Settings, console: Console) -> None:
     """One line, refreshed every second: processes, lag of each role, events a second."""
+    rates = Rates()
+    with Live(Text("…"), console=console, refresh_per_second=4, transient=True) as live:
+        async for found in statuses(settings, _REFRESH, asyncio.Event()):
+            if isinstance(found, MemfoldError):
+                live.update(Text("the broker is being started again"))
+            else:
+                rates.take(found)
+                live.update(_line(found, rates.a_second.get("archive", 0.0)))
+
+
+async def statuses(
+    settings: Settings, every: float, stop: asyncio.Event
+) -> AsyncIterator[Status | MemfoldError]:
+    """One status after the other, `every` seconds apart, until `stop`; why there is none where the broker is away in between.
+
+    Raises what `status_now` does where there is none at the start.
+    """
     async with _observed(settings) as (parts, views):
-        before, at = 0, time.monotonic()
-        with Live(Text("…"), console=console, refresh_per_second=4, transient=True) as live:
-            while True:
-                try:
-                    found = await status_of(parts, views)
-                except BrokerUnreachable:
-                    live.update(Text("the broker is being started again"))
-                else:
-                    records, now = found["topics"][EVENTS]["records"], time.monotonic()
-                    live.update(_line(found, (records - before) / (now - at) if before else 0.0))
-                    before, at = records, now
-                await asyncio.sleep(_REFRESH)
+        while not stop.is_set():
+            try:
+                yield await status_of(parts, views)
+            except MemfoldError as away:
+                yield away
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), every)
 
 
 def _line(found: Status, rate: float) -> Text:

@@ -28,6 +28,7 @@ from memfold.replay.slices import Slice, SliceFold
 from memfold.replay.source import Source
 from memfold.schemas.errors import MemfoldError
 from memfold.schemas.opening import Keys
+from memfold.schemas.partitions import EVENTS
 from memfold.serve.scrubbed import Place, Scrubbed, ScrubbedShard
 
 EVENTS_A_SLICE = 10_000
@@ -216,4 +217,5 @@ def _tell(projection: str, partition: int, difference: Difference) -> None:
         ", ".join(difference.fields),
         difference.what,
         difference.offset,
+        extra={"role": projection, "topic": EVENTS, "partition": partition, "offset": difference.offset},
     )

@@ -17,6 +17,7 @@ from memfold.projections.vector_ann import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.serve.audit_settings import AuditSettings
+from memfold.serve.logs import LogFormat
 from memfold.serve.metrics_settings import MetricsSettings
 from memfold.serve.view_settings import ViewSettings
 from memfold.streams.connection import Connection
@@ -90,6 +91,10 @@ class Settings(Credentials, _Place):
         description="Adds of one subject a second that may ask a model; what comes faster is kept as said, pending. Unset: no limit.",
     )
     subject_burst: int = Field(default=20, ge=1, description="With subject_rate: how many of them at once.")
+    log_format: LogFormat = Field(
+        default="text",
+        description="How processes log, on standard error: text for people, json for a collector.",
+    )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,28 @@ from memfold.serve.view_client import ViewClient
 
 Status = dict[str, Any]
 _READS = {"decide": COMMANDS, "vector": EVENTS, "graph": EVENTS, "archive": EVENTS}
+
+
+class Rates:
+    """How many records each role takes a second, from one status to the next."""
+
+    def __init__(self) -> None:
+        self.a_second: dict[str, float] = {}
+        self._taken: dict[str, int] = {}
+        self._at = 0.0
+
+    def take(self, found: Status) -> None:
+        """A worker that restarts begins where it stood, so nothing is negative but while partitions move."""
+        now, taken = (
+            time.monotonic(),
+            {role["role"]: sum(role["positions"].values()) for role in found["roles"]},
+        )
+        if self._taken:
+            past = now - self._at
+            self.a_second = {
+                role: max(0, many - self._taken.get(role, many)) / past for role, many in taken.items()
+            }
+        self._taken, self._at = taken, now
 
 
 def processes_of(settings: Settings) -> list[dict[str, Any]]:
@@ -101,7 +124,13 @@ def _role(settings: Settings, role: str, workers: list[dict[str, Any]], ends: li
         for partition, offset in worker.get("positions", {}).get(role, {}).items():
             positions[int(partition)] = max(offset, positions.get(int(partition), -1))
     lag = [end - 1 - positions.get(partition, -1) for partition, end in enumerate(ends)]
-    found: Status = {"role": role, "running": bool(positions), "positions": positions, "lag": sum(lag)}
+    found: Status = {
+        "role": role,
+        "running": bool(positions),
+        "positions": positions,
+        "lag": sum(lag),
+        "lag_by_partition": lag,
+    }
     if role in ("vector", "graph"):
         generations = Generations(settings.folder / "projections", role)
         found["generation"] = generations.served()

@@ -27,9 +27,9 @@ class Quarantine:
     async def put(self, record: LogRecord, role: str, reason: str) -> None:
         """Durable when it returns. Raises NotWritten, WriteUnknown."""
         where = f"{record.topic}/{record.partition}/{record.offset}"
-        logger.warning("%s puts %s in quarantine: %s", role, where, reason)
-        line = json.dumps({"topic": record.topic, "partition": record.partition, "offset": record.offset, "role": role,
-                           "timestamp_ms": record.timestamp_ms, "reason": reason})  # fmt: skip
+        place = {"role": role, "topic": record.topic, "partition": record.partition, "offset": record.offset}
+        logger.warning("%s puts %s in quarantine: %s", role, where, reason, extra=place)
+        line = json.dumps({**place, "timestamp_ms": record.timestamp_ms, "reason": reason})
         value = line.encode() + b"\n" + record.value
         await self._writer.append(QUARANTINE, 0, [(f"{role}:{where}".encode(), value)])
         self.counts[role] = self.counts.get(role, 0) + 1

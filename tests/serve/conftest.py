@@ -15,7 +15,8 @@ from tests.serve.stacks import running_in
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """The settings of a stack that runs for the session; each test uses users of its own."""
-    with running_in(tmp_path_factory.mktemp("stack"), metrics={"port": free_ports(1)[0]}) as settings:
+    metrics = {"port": free_ports(1)[0]}
+    with running_in(tmp_path_factory.mktemp("stack"), metrics=metrics, log_format="json") as settings:
         yield settings
 
 
