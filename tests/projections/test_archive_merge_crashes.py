@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,13 @@ from memfold.audit.sealing import Sealer
 from memfold.audit.verifying import Evidence, verify
 from memfold.projections import archive
 from memfold.projections.archive import ArchiveShard
+from memfold.projections.archive_errors import ArchiveNotWritten
 from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.partitions import EVENTS
 from tests.projections.deadly import COUNTED
 from tests.projections.test_archive_merge import files, log
+from tests.small_disk import small_disk
 
 TOTAL, LIMIT = 400, 20_000
 # Merges all there is.
@@ -130,3 +133,24 @@ def test_killed_at_random(sealed_home: Path, tmp_path: Path) -> None:
 @pytest.mark.long
 def test_killed_at_random_forty_times(sealed_home: Path, tmp_path: Path) -> None:
     killed_at_random(sealed_home, tmp_path, 40)
+
+
+def test_on_a_full_disk_nothing_is_merged_and_with_room_it_is(sealed_home: Path, tmp_path: Path) -> None:
+    """A merge writes all before it removes anything, so it needs room for as much again."""
+    with small_disk(tmp_path / "disk", 4, lazy=True) as disk:
+        home = disk / "home"
+        shutil.copytree(sealed_home, home)
+        before = files(home / "archive")
+        filled = disk / "filled"
+        free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+        filled.write_bytes(bytes(free - 8_192))
+        with closing(ArchiveShard(home / "archive", EVENTS, 0)) as shard:
+            with pytest.raises(
+                ArchiveNotWritten, match=r"cannot be merged: .*No space left.*stay as they are"
+            ):
+                shard.merge(1_000_000, LIMIT)
+            assert files(home / "archive") == before
+            assert not [*(home / "archive").rglob(".*.merged")]
+            filled.unlink()
+            assert shard.merge(1_000_000, LIMIT) != (0, 0)
+        check(home)
