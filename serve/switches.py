@@ -22,8 +22,9 @@ from memfold.streams.projecting import ShardSink
 from memfold.streams.reader import LogReader
 from memfold.streams.switching import switch
 
-HELD = 60.0
-"""Seconds that a prepared worker stands still at most."""
+HELD = 10.0
+"""Seconds that a prepared worker stands still at most: a rebuild that is killed at that moment must not make writers give up, who wait
+for `patience`, 30 s unless set otherwise."""
 
 logger = logging.getLogger(__name__)
 
