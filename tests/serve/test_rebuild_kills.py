@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from random import Random
 
+import aiohttp
 import pytest
 
 from memfold import AsyncMemory
@@ -20,6 +21,8 @@ from memfold.projections.generations import Generations
 from memfold.projections.unfinished import unfinished
 from memfold.serve.replaying import rebuild_served, rollback_served
 from memfold.serve.settings import Settings
+from memfold.serve.switches import HELD
+from memfold.serve.view_address import addresses
 from tests.serve.checks import everything_holds, settled
 from tests.serve.stacks import running_in
 
@@ -107,6 +110,28 @@ async def test_ten_kills_in_builds_and_ten_in_swaps(rebuilding: Settings, memory
     for _ in range(10):
         await survives(rebuilding, memory, "build", moments.uniform(0, 1.5))
         await survives(rebuilding, memory, "swap", moments.uniform(0, 0.5))
+    await everything_holds(rebuilding, [])
+
+
+@pytest.mark.timeout(300)
+async def test_who_dies_between_the_two_steps_of_a_swap_makes_no_writer_give_up(
+    rebuilding: Settings, memory: AsyncMemory
+) -> None:
+    """Prepared and never let go: the worker stands still, and goes on where it was before a writer's patience ends."""
+    user = await filled(memory)
+    await settled(rebuilding)
+    await asyncio.to_thread(rebuild_served, rebuilding, PROJECTIONS, "kafka", lambda built: None)
+    vectors = generations(rebuilding)[0]
+    served, before = vectors.served(), vectors.existing()[0]
+    (worker,) = addresses(rebuilding.folder)
+    headers = {"Authorization": f"Bearer {rebuilding.view_token()}"}
+    path = f"{worker.url}/v1/generation/vector/{before}"
+    async with aiohttp.ClientSession(headers=headers) as session, session.put(path) as response:
+        assert response.status == 200, await response.text()
+    began = time.monotonic()
+    await memory.add("while it stands still", user_id=user, infer=False)
+    assert time.monotonic() - began > HELD / 2, "it did not stand still, so nothing was shown"
+    assert vectors.served() == served
     await everything_holds(rebuilding, [])
 
 
