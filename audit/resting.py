@@ -105,23 +105,27 @@ def _tree(log: FullLog, wanted: Compensation, events: Sequence[Event], taken: Se
     `reviews` of the tree are of memories that do not change.
     """
     named = {one.command_id for one in taken}
+    told_of = named | {one.command_id for one in wanted.reviews}
+    entries = {
+        event.envelope.command_id: log_entry(event, log.directory)
+        for event in events
+        if event.envelope.command_id in told_of
+    }
     commands = [
         {
             **{name: entry[name] for name in ("command_id", "at", "did", "reason")},
             "memories": entry["memory_ids"],
         }
-        for event in events
-        if event.envelope.command_id in named
-        for entry in [log_entry(event, log.directory)]
+        for command_id, entry in entries.items()
+        if command_id in named
     ]
     reviews: dict[str, list[Told]] = {}
-    did = {event.envelope.command_id: log_entry(event, log.directory)["did"] for event in events}
     for one in wanted.reviews:
         told = {
             "memory_id": one.memory_id,
             "command_id": one.command_id,
             "why": one.why,
-            "did": did[one.command_id],
+            "did": entries[one.command_id]["did"],
         }
         reviews.setdefault(one.memory_id, []).append(told)
     memories = [_told(step, reviews.pop(step.memory_id, [])) for step in wanted.steps]

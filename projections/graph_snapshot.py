@@ -10,14 +10,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
 
 import pyoxigraph as ox
 
 from memfold.memory.errors import MemfoldError, ShardDamaged
-from memfold.projections.base import Position
-from memfold.projections.graph_store import PLACED, STORE
-from memfold.projections.graph_terms import VOCABULARY
+from memfold.projections.graph_store import STORE, placed_in
 
 
 class GraphSnapshot:
@@ -27,7 +24,7 @@ class GraphSnapshot:
         self._path = path
         with self.reading():
             self.triples = ox.Store.read_only(str(path / STORE))
-            self.position = self._position()
+            _, self.position, _, _ = placed_in(self.triples)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -38,14 +35,6 @@ class GraphSnapshot:
             raise
         except (RuntimeError, OSError) as error:
             raise ShardDamaged(f"the graph in {self._path} cannot be read ({error})") from error
-
-    def _position(self) -> Position:
-        values: dict[int, dict[str, int]] = {0: {}}
-        for node, name, value in cast(ox.QuerySolutions, self.triples.query(PLACED)):
-            if value.value.isdecimal() or value.value.startswith("-"):
-                number = int(node.value.rpartition("/")[2])
-                values.setdefault(number, {})[name.value.removeprefix(VOCABULARY)] = int(value.value)
-        return Position(**values[max(values)])
 
 
 def copy_files(path: Path, to: Path) -> None:

@@ -38,7 +38,7 @@ REMOVED_AT_ONCE = 10_000
 """Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
 
 STORE = "oxigraph"
-PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
+_PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
 _INTEGER = ox.NamedNode(XSD + "integer")
 
 
@@ -132,20 +132,9 @@ class GraphStore:
 
     def _load_position(self) -> None:
         """Read the position of the newest commit; finish it if it is a bulk load whose process died."""
-        marks: list[Quad] = []
-        values: dict[int, dict[str, int]] = {0: {}}
-        for node, field, value in cast(ox.QuerySolutions, self.triples.query(PLACED)):
-            quad = (named(POSITION), f"{node} {field} {value}")
-            if field.value == UNFINISHED:
-                marks.append(quad)
-            else:
-                self._placed.append(quad)
-                number = int(node.value.rpartition("/")[2])
-                values.setdefault(number, {})[field.value.removeprefix(VOCABULARY)] = int(value.value)
+        self._number, self.position, self._placed, marks = placed_in(self.triples)
         if marks:
             self._finish([*left_behind(self.triples), *marks])
-        self._number = max(values)
-        self.position = Position(**values[self._number])
 
     def copy(self, to: Path) -> None:
         """Make `to` a copy as it stands now, of hard links where the file system has them. Raises OSError where it exists."""
@@ -166,3 +155,20 @@ class GraphStore:
         # Oxigraph closes a store when nothing refers to it, and an error's traceback refers to this object.
         self.__dict__.pop("triples", None)
         self._lock.close()
+
+
+def placed_in(triples: ox.Store) -> tuple[int, Position, list[Quad], list[Quad]]:
+    """The newest commit's number and position, the quads that say so, and the marks of a bulk load that did not end."""
+    placed: list[Quad] = []
+    marks: list[Quad] = []
+    values: dict[int, dict[str, int]] = {0: {}}
+    for node, field, value in cast(ox.QuerySolutions, triples.query(_PLACED)):
+        quad = (named(POSITION), f"{node} {field} {value}")
+        if field.value == UNFINISHED:
+            marks.append(quad)
+        else:
+            placed.append(quad)
+            number = int(node.value.rpartition("/")[2])
+            values.setdefault(number, {})[field.value.removeprefix(VOCABULARY)] = int(value.value)
+    newest = max(values)
+    return newest, Position(**values[newest]), placed, marks

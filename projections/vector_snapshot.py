@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,22 +108,19 @@ class VectorSnapshot:
 
     def found_by(self, column: str, values: Sequence[str]) -> set[str]:
         """The ids of the rows that a search by this column finds, through its index. Raises ShardDamaged."""
-        found: set[str] = set()
-        for start in range(0, len(values), _ASKED):
-            condition = every(one_of(column, values[start : start + _ASKED]), "memory_id IS NOT NULL")
-            with lance_errors(self.path):
-                rows = self._table.search().where(condition).select(["row_id"]).to_arrow()
-            found.update(rows["row_id"].to_pylist())
-        return found
+        found = self._found(column, values, ["row_id"])
+        return {row_id for rows in found for row_id in rows["row_id"].to_pylist()}
 
     def rows_of(self, column: str, values: Sequence[str]) -> pa.Table:
         """Whole rows, but for the position, found by this column. Raises ShardDamaged."""
-        tables: list[pa.Table] = []
+        tables = list(self._found(column, values, schema(self.dimensions).names))
+        return pa.concat_tables(tables) if tables else schema(self.dimensions).empty_table()
+
+    def _found(self, column: str, values: Sequence[str], names: list[str]) -> Iterator[pa.Table]:
         for start in range(0, len(values), _ASKED):
             condition = every(one_of(column, values[start : start + _ASKED]), "memory_id IS NOT NULL")
             with lance_errors(self.path):
-                tables.append(self._table.search().where(condition).to_arrow())
-        return pa.concat_tables(tables) if tables else schema(self.dimensions).empty_table()
+                yield self._table.search().where(condition).select(names).to_arrow()
 
 
 def link_files(path: Path, to: Path) -> None:

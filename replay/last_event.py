@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -56,8 +57,7 @@ def _with_their_end(
     first = min(one.offset or 0 for one in differences if one.ended is not None)
     ended_at: dict[tuple[str, int], int] = {}
     cleared_at: dict[int, int] = {}
-    keys = KeyStore(origin.home / "keys.db", origin.kek)
-    try:
+    with closing(KeyStore(origin.home / "keys.db", origin.kek)) as keys:
         for record in _recorded_at(ends, source, partition, first, end):
             for event in open_batch([record], keys).events:
                 for change in event.body.relations:
@@ -65,8 +65,6 @@ def _with_their_end(
                         ended_at[change.assertion_id, record.timestamp_ms] = record.offset
                 if event.body.clears:
                     cleared_at[record.timestamp_ms] = record.offset
-    finally:
-        keys.close()
 
     def of(one: Difference) -> Difference:
         if one.ended is None:

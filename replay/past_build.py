@@ -17,9 +17,8 @@ from msgspec import structs
 
 from memfold.memory.errors import InvalidInput, NoRoom
 from memfold.projections.durable import replace_durably
-from memfold.projections.embedded_by import EmbeddedBy, record
+from memfold.projections.embedded_by import record
 from memfold.projections.generations import FIRST
-from memfold.providers.embedder_choice import to_record
 from memfold.replay.build import BuiltShard, Origin, ShardTask, build
 from memfold.replay.only_one import only_one
 from memfold.replay.past_log import TOPICS, TopicLog, copy_log, end_at, subjects_of
@@ -34,6 +33,7 @@ from memfold.replay.past_manifest import (
     read_manifest,
 )
 from memfold.replay.progress import Watch, unwatched
+from memfold.replay.rebuild import made_by
 from memfold.replay.room import is_full
 from memfold.schemas.errors import MemfoldError
 from memfold.schemas.keystore import KeyStore
@@ -116,8 +116,8 @@ def _built(
     if not (folder / SUBJECTS).exists():
         # Before anything is in the clear: who is erased from here on is noticed by whoever opens the past.
         replace_durably(folder / SUBJECTS, msgspec.json.encode(sorted(_readable(archive, origin))))
-    made_by = record(generations["vector"], FIRST, begun.embedder)
-    if made_by != begun.embedder or begun.embedder != _embedder(origin):
+    recorded = record(generations["vector"], FIRST, begun.embedder)
+    if recorded != begun.embedder or begun.embedder != made_by(origin):
         raise InvalidInput(
             f"{folder} was begun with the embedder {begun.embedder.model}, and {origin.embedding.model} is served now; delete the "
             "folder and call again"
@@ -151,16 +151,11 @@ def _begun(
         str(origin.home),
         "archive" if from_archive else "kafka",
         ends,
-        _embedder(origin),
+        made_by(origin),
         [p for p in source if from_archive and any(ends[topic][p] == all_of[topic][p] for topic in TOPICS)],
     )
     replace_durably(folder / BUILDING, msgspec.json.encode(begun))
     return begun
-
-
-def _embedder(origin: Origin) -> EmbeddedBy:
-    embedding = origin.embedding
-    return EmbeddedBy(embedding.model, embedding.dimensions, to_record(embedding.models))
 
 
 def _readable(archive: Path, origin: Origin) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from typing import Annotated
 
 import typer
@@ -17,6 +16,7 @@ from memfold.serve.running import status_now, statuses
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.status import Rates, Status
 from memfold.serve.status_shown import shown
+from memfold.serve.stopping import when_told_to_stop
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +47,7 @@ def status(
 async def _watch(settings: Settings, every: float, as_json: bool) -> None:
     """In a terminal the same lines are drawn anew; elsewhere each look follows the one before, with --json one a line."""
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
     live = console.is_terminal and not as_json
     with Live(console=console, auto_refresh=False) as drawn:
         rates = Rates()

@@ -14,7 +14,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.cli_replay import From, Projections
 from memfold.serve.replay_progress import named_projections, numbers_in, rebuilt_as_json, shown_progress
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import settings_from
 from memfold.serve.verifying import traced_in, verify_served
 
 DIFFERS, REPAIRED = 1, 3
@@ -75,12 +75,12 @@ def verify(
             }
         )
     else:
-        _print(settings, found, events)
+        _print(found, events)
     if not found.equal:
         raise typer.Exit(REPAIRED if found.repaired else DIFFERS)
 
 
-def _print(settings: Settings, found: Verified, events: list[list[Traced]]) -> None:
+def _print(found: Verified, events: list[list[Traced]]) -> None:
     rows: list[list[object]] = [
         [
             one.projection,

@@ -10,9 +10,8 @@ import typer
 from memfold.memory.waited_watch import Watch
 from memfold.serve.cli_memory import Filters, checked_object
 from memfold.serve.cli_options import Agent, Bootstrap, Home, Run, User, console
+from memfold.serve.stopping import STOPPING
 from memfold.synchronous import Memory
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(app: typer.Typer) -> None:
@@ -59,11 +58,11 @@ def _stop_when_told(changes: Watch) -> None:
     """
 
     def told(number: int, frame: FrameType | None) -> None:
-        for each in _STOPPING:
+        for each in STOPPING:
             signal.signal(each, signal.default_int_handler)
         changes.stop()
 
-    for each in _STOPPING:
+    for each in STOPPING:
         signal.signal(each, told)
 
 

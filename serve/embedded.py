@@ -32,6 +32,8 @@ START_TIMEOUT = 240.0
 _STOP_TIMEOUT = 40.0
 _POLL = 0.05
 _MODULE = "memfold.serve.cli"
+_SHARED = ("decide", "vector", "graph", "archive")
+"""Roles that any number of workers share by partition."""
 
 
 def worker_specs(settings: Settings, separate: bool = False, workers: int = 1) -> list[WorkerSpec]:
@@ -52,7 +54,7 @@ def worker_specs(settings: Settings, separate: bool = False, workers: int = 1) -
         return [*_sharing(settings, argv, environment, workers), *mirrors]
     if not separate:
         return [WorkerSpec("worker", argv, environment), *mirrors]
-    roles = ("decide", "vector", "graph", "archive", "seal")
+    roles = (*_SHARED, "seal")
     return [*(WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles), *mirrors]
 
 
@@ -67,8 +69,7 @@ def _sharing(
             ports["MEMFOLD_METRICS__PORT"] = str(settings.metrics.port + number)
         if settings.view.port:
             ports["MEMFOLD_VIEW__PORT"] = str(settings.view.port + number)
-        roles = ["decide", "vector", "graph", "archive", *seal]
-        yield WorkerSpec(f"worker-{number + 1}", [*argv, *roles], environment | ports)
+        yield WorkerSpec(f"worker-{number + 1}", [*argv, *_SHARED, *seal], environment | ports)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

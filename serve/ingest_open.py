@@ -20,11 +20,11 @@ from memfold.serve.intake_lines import LineSource
 from memfold.serve.intake_places import Places, places_of
 from memfold.serve.settings import Settings
 from memfold.serve.source_mapping import SourceMapping
+from memfold.serve.stopping import STOPPING, when_told_to_stop
 from memfold.streams.connection import Connection
 from memfold.streams.credentials import Credentials
 from memfold.streams.intake_topic import Decode, TopicSource
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 Opened = tuple[IntakeSource, Places]
 
 
@@ -120,12 +120,11 @@ async def ingested(
         loop.remove_signal_handler(signal.SIGINT)
         ingesting.stop()
 
-    for each in _STOPPING:
-        loop.add_signal_handler(each, told)
+    when_told_to_stop(told)
     try:
         await ingesting.run(source, show)
     finally:
-        for each in _STOPPING:
+        for each in STOPPING:
             loop.remove_signal_handler(each)
         report.stands = source.told(places.by_partition)
     if not follow:

@@ -40,7 +40,7 @@ def _text() -> logging.Formatter:
 
 
 def _json() -> logging.Formatter:
-    """`at` (UTC, ISO 8601), level, logger, message, pid, role, and what a call gave as `extra`: role, topic, partition, offset."""
+    """`at` (UTC, ISO 8601), level, logger, message, pid, worker, and what a call gave as `extra`: role, topic, partition, offset."""
     return JsonFormatter(
         "%(levelname)s %(name)s %(message)s %(process)d",
         rename_fields={"levelname": "level", "name": "logger", "process": "pid", "timestamp": "at"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,8 +46,5 @@ def past_at(
     if origin.connection is None:
         log = ArchivedTopics(settings.folder / "archive")
         return build_past(folder, then, settings.tenant, partitions, origin, log, done, watch)
-    reader = LogReader(origin.connection)
-    try:
+    with closing(LogReader(origin.connection)) as reader:
         return build_past(folder, then, settings.tenant, partitions, origin, KafkaTopics(reader), done, watch)
-    finally:
-        reader.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from memfold.serve.embedded import running_stack, worker_specs
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.status import Rates, Status, processes_of, status_of
+from memfold.serve.stopping import when_told_to_stop
 from memfold.serve.view_client import ViewClient, views_of
 
 _REFRESH = 1.0
@@ -31,9 +31,7 @@ async def run_stack(
     """Start the stack, run it until a signal or until the parent has gone, stop it in order."""
     console = Console()
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
     supervisor = Supervisor(
         settings.folder,
         worker_specs(settings, separate, workers),
@@ -67,16 +65,16 @@ async def _watch(settings: Settings, console: Console) -> None:
     rates = Rates()
     with Live(Text("…"), console=console, refresh_per_second=4, transient=True) as live:
         async for found in statuses(settings, _REFRESH, asyncio.Event()):
-            if isinstance(found, MemfoldError):
+            if isinstance(found, BrokerUnreachable):
                 live.update(Text("the broker is being started again"))
             else:
                 rates.take(found)
-                live.update(_line(found, rates.a_second.get("archive", 0.0)))
+                live.update(_line(found, rates.a_second.get(EVENTS, 0.0)))
 
 
 async def statuses(
     settings: Settings, every: float, stop: asyncio.Event
-) -> AsyncIterator[Status | MemfoldError]:
+) -> AsyncIterator[Status | BrokerUnreachable]:
     """One status after the other, `every` seconds apart, until `stop`; why there is none where the broker is away in between.
 
     Raises what `status_now` does where there is none at the start.
@@ -85,7 +83,7 @@ async def statuses(
         while not stop.is_set():
             try:
                 yield await status_of(parts, views)
-            except MemfoldError as away:
+            except BrokerUnreachable as away:
                 yield away
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every)

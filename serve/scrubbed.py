@@ -25,7 +25,7 @@ class ScrubbedShard(Struct, frozen=True):
 
 
 class Scrubbed(Struct, frozen=True):
-    """The shards of one worker. `refused`: why it cannot be done now; "" where it can. `subjects`: compared since the start."""
+    """The shards of one worker. `refused`: why it cannot be done now; "" where it can."""
 
     shards: Sequence[ScrubbedShard] = ()
     slices: int = 0

@@ -27,7 +27,7 @@ _READS = {"decide": COMMANDS, "vector": EVENTS, "graph": EVENTS, "archive": EVEN
 
 
 class Rates:
-    """How many records each role takes a second, from one status to the next."""
+    """How many records each role takes a second and each topic gets, from one status to the next."""
 
     def __init__(self) -> None:
         self.a_second: dict[str, float] = {}
@@ -36,14 +36,13 @@ class Rates:
 
     def take(self, found: Status) -> None:
         """A worker that restarts begins where it stood, so nothing is negative but while partitions move."""
-        now, taken = (
-            time.monotonic(),
-            {role["role"]: sum(role["positions"].values()) for role in found["roles"]},
-        )
+        now = time.monotonic()
+        taken = {role["role"]: sum(role["positions"].values()) for role in found["roles"]}
+        taken |= {name: topic["records"] for name, topic in found["topics"].items()}
         if self._taken:
             past = now - self._at
             self.a_second = {
-                role: max(0, many - self._taken.get(role, many)) / past for role, many in taken.items()
+                name: max(0, many - self._taken.get(name, many)) / past for name, many in taken.items()
             }
         self._taken, self._at = taken, now
 

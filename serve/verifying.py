@@ -22,7 +22,7 @@ from memfold.replay.verify import Copy, Following, Verified, verify
 from memfold.serve.replaying import checked, generations_of, origin_of, switch_of
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
-from memfold.serve.view_client import ViewClient
+from memfold.serve.view_client import views_of
 
 _CHANGES_HANDS = 20.0
 """Seconds that a shard may be held by somebody who does not answer: a worker that begins or ends."""
@@ -111,5 +111,5 @@ def _copy_graph(settings: Settings, each: Generations, partition: int, generatio
 async def _copied_by_worker(settings: Settings, partition: int, generation: str) -> bool:
     if not any("graph" in address.roles for address in addresses(settings.folder)):
         return False
-    async with ViewClient(settings.folder, settings.view_token()) as views:
+    async with views_of(settings) as views:
         return await views.copy("graph", partition, generation, _ANSWERS)

@@ -22,7 +22,7 @@ from memfold.schemas.records import Scope
 from memfold.serve.first_answer import first_answer
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import ViewAddress, addresses
-from memfold.serve.view_reaching import reaching
+from memfold.serve.view_reaching import LONG, limit, reaching
 from memfold.serve.view_server import (
     HELD,
     LONGEST_WAIT,
@@ -38,15 +38,6 @@ from memfold.streams.outcomes import Outcome
 _AGAIN = 0.1
 _GRAPH_PATIENCE = 10.0
 _EXPORT_PATIENCE = 60.0
-_CONNECTING = 2.0
-"""Seconds to reach a worker: one whose machine is gone answers nothing at all."""
-
-
-def _limit(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECTING, seconds))
-
-
-_LONG = _limit(600)
 
 
 def views_of(settings: Settings) -> ViewClient:
@@ -92,7 +83,7 @@ class ViewClient:
 
     async def _get(self, url: str, wait: float) -> tuple[bytes, str] | None:
         async with self._open().get(
-            url, params={"wait": f"{wait:.3f}"}, timeout=_limit(wait + 5.0)
+            url, params={"wait": f"{wait:.3f}"}, timeout=limit(wait + 5.0)
         ) as response:
             if response.status in (421, 504):
                 return None
@@ -143,7 +134,7 @@ class ViewClient:
         body = msgspec.json.encode(asked)
 
         async def post(url: str, wait: float) -> bytes | None:
-            async with self._open().post(f"{url}/v1/{path}", data=body, timeout=_limit(wait)) as response:
+            async with self._open().post(f"{url}/v1/{path}", data=body, timeout=limit(wait)) as response:
                 if response.status == 421:
                     return None
                 response.raise_for_status()
@@ -171,7 +162,7 @@ class ViewClient:
     async def _part(self, url: str, body: bytes, wait: float) -> tuple[set[int], int, list[Relation]] | None:
         """(partitions, of how many, relations) of one worker; None where it does not answer."""
         try:
-            async with self._open().post(url, data=body, timeout=_limit(wait)) as response:
+            async with self._open().post(url, data=body, timeout=limit(wait)) as response:
                 response.raise_for_status()
                 held = {int(each) for each in response.headers[HELD].split(",") if each}
                 found = msgspec.json.decode(await response.read(), type=list[Relation])
@@ -198,7 +189,7 @@ class ViewClient:
         found: list[dict[str, Any]] = []
         for address in addresses(self._home):
             try:
-                async with self._open().get(f"{address.url}/v1/status", timeout=_limit(5)) as response:
+                async with self._open().get(f"{address.url}/v1/status", timeout=limit(5)) as response:
                     response.raise_for_status()
                     found.append({"pid": address.pid, "roles": list(address.roles), **await response.json()})
             except (aiohttp.ClientError, TimeoutError):
@@ -210,7 +201,7 @@ class ViewClient:
         found: dict[tuple[str, int], Standing] = {}
         for address in addresses(self._home):
             with reaching(address):
-                async with self._open().get(f"{address.url}/v1/standings", timeout=_LONG) as response:
+                async with self._open().get(f"{address.url}/v1/standings", timeout=LONG) as response:
                     response.raise_for_status()
                     answer = msgspec.json.decode(await response.read(), type=dict[str, dict[int, Standing]])
             for projection, shards in answer.items():
@@ -227,7 +218,7 @@ class ViewClient:
 
         async def post(url: str, _wait: float) -> bool | None:
             path = f"/v1/copy/{projection}/{partition}/{generation}"
-            async with self._open().post(url + path, timeout=_LONG) as response:
+            async with self._open().post(url + path, timeout=LONG) as response:
                 if response.status == 421:
                     return None
                 if response.status == 409:

@@ -1,4 +1,4 @@
-"""A worker that does not answer, named: which one it is, and what to do if it will not come back."""
+"""Reaching a worker: how long it may take, and one that does not answer named, with what to do if it will not come back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ import aiohttp
 
 from memfold.memory.errors import ViewUnreachable
 from memfold.serve.view_address import ViewAddress, name_of
+
+_CONNECTING = 2.0
+"""Seconds to reach a worker: one whose machine is gone answers nothing at all."""
+
+
+def limit(seconds: float) -> aiohttp.ClientTimeout:
+    """For one request."""
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(_CONNECTING, seconds))
+
+
+LONG = limit(600)
 
 
 @contextmanager

@@ -11,12 +11,11 @@ import aiohttp
 
 from memfold.memory.errors import InvalidInput, ViewUnreachable
 from memfold.serve.view_address import ViewAddress
-from memfold.serve.view_reaching import reaching
+from memfold.serve.view_reaching import LONG, reaching
 
 WHOLE_WITHIN = 20.0
 """Seconds for partitions that change hands to find their next owner."""
 _AGAIN = 0.2
-_LONG = aiohttp.ClientTimeout(total=600, sock_connect=2)
 
 
 async def switch_all(
@@ -43,7 +42,7 @@ async def switch_all(
         await asyncio.sleep(_AGAIN)
     for one in workers:
         with reaching(one):
-            async with session.post(one.url + path, timeout=_LONG) as response:
+            async with session.post(one.url + path, timeout=LONG) as response:
                 if response.status != 200:
                     raise ViewUnreachable(f"the worker {one.pid} did not go over: {await response.text()}")
 
@@ -52,7 +51,7 @@ async def _prepared(
     session: aiohttp.ClientSession, worker: ViewAddress, path: str, generation: str
 ) -> dict[str, Any]:
     with reaching(worker):
-        async with session.put(worker.url + path, timeout=_LONG) as response:
+        async with session.put(worker.url + path, timeout=LONG) as response:
             if response.status == 409:
                 raise InvalidInput(
                     f"the worker {worker.pid} cannot go over to {generation} and stays where it is: "
@@ -71,5 +70,5 @@ async def _drop(session: aiohttp.ClientSession, workers: Sequence[ViewAddress], 
 
 
 async def _dropped(session: aiohttp.ClientSession, url: str) -> None:
-    async with session.delete(url, timeout=_LONG):
+    async with session.delete(url, timeout=LONG):
         pass

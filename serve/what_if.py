@@ -133,9 +133,6 @@ def _write_shadow(settings: Settings, found: WhatIf, folder: Path, moment: datet
     assert origin.connection is not None
     with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
         events = shadow_events(found, keys)
-    reader = LogReader(origin.connection)
-    try:
+    with closing(LogReader(origin.connection)) as reader:
         log = ShadowTopics(KafkaTopics(reader), events)
         build_past(folder, moment, settings.tenant, partitions, origin, log, what_if=True)
-    finally:
-        reader.close()

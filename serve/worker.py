@@ -195,18 +195,16 @@ class Worker:
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
         settings, path = self._parts.settings, self._generations[role].shard_path(generation, partition)
-        models = (
-            models_of(settings.models, self._parts.vectors, generation)
-            if role == "vector"
-            else settings.models
+        vectors = role == "vector"
+        embedding = (
+            self._embedding(generation) if vectors else Embedding(settings.models, settings.embeddings)
         )
-        embedding = Embedding(models, settings.embeddings)
         shard = open_shard(role, path, partition, embedding, settings.index_above)
         if isinstance(shard, GraphShard):
             self._graphs[partition] = shard
         else:
             # Only now: a shard of other dimensions would have been refused.
-            record_first(models, self._parts.vectors, generation)
+            record_first(embedding.models, self._parts.vectors, generation)
         return shard
 
     async def _standings(self) -> dict[str, dict[int, Standing]]:

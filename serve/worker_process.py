@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -16,6 +15,7 @@ import uvloop
 from memfold.infra.stack_file import running_stack
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
+from memfold.serve.stopping import when_told_to_stop
 from memfold.serve.worker import Worker
 
 SWITCH_INTERVAL = 0.001
@@ -57,9 +57,7 @@ async def _run(
     settings: Settings, roles: Sequence[str], made: Callable[[Parts], Running], ready: Callable[[], None]
 ) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    when_told_to_stop(stop.set)
     stack = running_stack(settings.folder)
     bootstrap_servers = settings.bootstrap_servers or (stack.bootstrap_servers if stack else None)
     parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers, roles)

@@ -22,6 +22,7 @@ from memfold.projections.vector import VectorShard
 from memfold.projections.vector_errors import ShardRefused
 from memfold.schemas.records import Event
 from tests.projections.shard_contract import feed
+from tests.small_disk import small_disk
 from tests.strategies import history
 
 DIMENSIONS = 16
@@ -91,14 +92,9 @@ def test_kill_9_leaves_all_of_a_batch_or_nothing(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("a small disk is a tmpfs, which only root can mount")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], check=True)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 6, lazy=True) as mounted:
+        yield mounted
 
 
 def feed_in_hundreds(shard: Shard, events: list[Event]) -> None:
@@ -106,9 +102,9 @@ def feed_in_hundreds(shard: Shard, events: list[Event]) -> None:
         feed(shard, events[start : start + 100])
 
 
-def test_a_full_disk_is_named_and_nothing_is_lost(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_nothing_is_lost(disk: Path, tmp_path: Path) -> None:
     events = history(Random(8), 4000, dimensions=768)
-    with closing(VectorShard(small_disk / "p0000", 0, 768)) as shard:
+    with closing(VectorShard(disk / "p0000", 0, 768)) as shard:
         with pytest.raises(ShardRefused, match=r"No space left on device.*p0000"):
             feed_in_hundreds(shard, events)
         at = shard.position()
@@ -116,7 +112,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(small_disk: Path, tmp_path: Pa
         with pytest.raises(ShardRefused, match="No space left"):
             feed(shard, events)
         assert shard.position() == at
-        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
         feed(shard, events)
         left = shard.digest()
     with closing(VectorShard(tmp_path / "fresh", 0, 768)) as fresh:

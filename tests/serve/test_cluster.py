@@ -16,6 +16,7 @@ from memfold.memory.errors import NotVisibleYet, WriteUnknown
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.serve.settings import Settings
 from tests.infra.kafka_cluster import Cluster, running_cluster
+from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds
 from tests.serve.stacks import running_in
 
@@ -57,15 +58,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
 
 
 async def add(memory: AsyncMemory, user: str, number: int) -> str:
-    """As a caller would: with the same key again until it is known to be there; its command id."""
-    while True:
-        try:
-            done = await memory.add(
-                f"fact {number}", user_id=user, infer=False, idempotency_key=f"{user}/{number}"
-            )
-        except (WriteUnknown, NotVisibleYet):
-            continue
-        return str(done["receipt"]["command_id"])
+    return await add_until_there(memory, f"fact {number}", f"{user}/{number}", user_id=user)
 
 
 async def add_while(three: Three, count: int, events: dict[int, Callable[[], None]]) -> list[str]:

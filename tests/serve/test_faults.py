@@ -18,11 +18,12 @@ from confluent_kafka import Producer
 
 from memfold import AsyncMemory
 from memfold.infra.stack_file import running_stack
-from memfold.memory.errors import BrokerUnreachable, NotVisibleYet, WriteUnknown
+from memfold.memory.errors import BrokerUnreachable, WriteUnknown
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
+from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds, reader_of, records, settled
 from tests.serve.stacks import running_in
 
@@ -46,16 +47,7 @@ def pid_of(settings: Settings, role: str) -> int:
 
 
 async def add_through(memory: AsyncMemory, user: str, number: int) -> str:
-    """Add one memory, repeating it with the same key as a caller would; its command id."""
-    key = f"{user}/{number}"
-    while True:
-        try:
-            done = await memory.add(
-                f"fact {number} of {user}", user_id=user, infer=False, idempotency_key=key
-            )
-        except (WriteUnknown, NotVisibleYet):
-            continue
-        return str(done["receipt"]["command_id"])
+    return await add_until_there(memory, f"fact {number} of {user}", f"{user}/{number}", user_id=user)
 
 
 async def add_and_kill(settings: Settings, roles: list[str], seed: int) -> list[str]:
@@ -204,14 +196,8 @@ async def test_a_watch_misses_and_repeats_nothing_while_processes_are_killed(sha
             async with turns:
                 if number in at:
                     os.kill(pid_of(shaken, at[number]), signal.SIGKILL)
-                key = f"{agent}/{number}"
-                while True:
-                    try:
-                        await memory.add(f"fact {number}", user_id=users[number % 20], agent_id=agent,
-                                         infer=False, idempotency_key=key)  # fmt: skip
-                    except (WriteUnknown, NotVisibleYet):
-                        continue
-                    return
+                whose = {"user_id": users[number % 20], "agent_id": agent}
+                await add_until_there(memory, f"fact {number}", f"{agent}/{number}", **whose)
 
         async def throughout() -> list[str]:
             return [str((await anext(whole))["memory"]) for _ in range(adds)]

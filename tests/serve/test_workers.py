@@ -13,10 +13,10 @@ import pytest
 
 from memfold import AsyncMemory
 from memfold.infra.stack_file import State, running_stack
-from memfold.memory.errors import NotVisibleYet, WriteUnknown
 from memfold.serve.replaying import rebuild_served, rollback_served
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import views_of
+from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds, settled
 from tests.serve.stacks import running_in
 
@@ -61,14 +61,7 @@ async def shared(settings: Settings) -> dict[int, list[int]]:
 
 
 async def add(memory: AsyncMemory, user: str, number: int) -> str:
-    while True:
-        try:
-            done = await memory.add(
-                f"fact {number}", user_id=user, infer=False, idempotency_key=f"{user}/{number}"
-            )
-        except (WriteUnknown, NotVisibleYet):
-            continue
-        return str(done["receipt"]["command_id"])
+    return await add_until_there(memory, f"fact {number}", f"{user}/{number}", user_id=user)
 
 
 async def add_while(settings: Settings, count: int, events: dict[int, Callable[[], None]]) -> list[str]:
