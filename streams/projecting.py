@@ -133,10 +133,14 @@ class ShardSink:
     def swap(self, shard: Shard) -> None:
         """Go on with a shard that stands at the same position. To be called with `turn` held."""
         with self._busy:
+            if not self.opened:
+                # The partition went to another worker meanwhile, which opens this shard itself.
+                shard.close()
+                return
             old, self._shard = self._shard, shard
             self._position = shard.position()
-            if old is not None:
-                _let_go(old)
+            assert old is not None
+            _let_go(old)
 
     def standing(self) -> Standing | None:
         """The shard as it stands between two batches; None while it is closed, because its partition changes hands."""

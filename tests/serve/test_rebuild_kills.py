@@ -18,6 +18,7 @@ import pytest
 
 from memfold import AsyncMemory
 from memfold.projections.generations import Generations
+from memfold.projections.proposals import Proposals
 from memfold.projections.unfinished import unfinished
 from memfold.serve.replaying import rebuild_served, rollback_served
 from memfold.serve.settings import Settings
@@ -125,7 +126,8 @@ async def test_who_dies_between_the_two_steps_of_a_swap_makes_no_writer_give_up(
     served, before = vectors.served(), vectors.existing()[0]
     (worker,) = addresses(rebuilding.folder)
     headers = {"Authorization": f"Bearer {rebuilding.view_token()}"}
-    path = f"{worker.url}/v1/generation/vector/{before}"
+    proposal = Proposals(vectors).make(before)
+    path = f"{worker.url}/v1/generation/vector/{before}?proposal={proposal}"
     async with aiohttp.ClientSession(headers=headers) as session, session.put(path) as response:
         assert response.status == 200, await response.text()
     began = time.monotonic()
