@@ -191,9 +191,15 @@ class Worker:
         def open_served(partition: int) -> Shard:
             return self._open_shard(role, Proposals(self._generations[role]).settled(), partition)
 
-        sink = ShardSink(role, partition, open_served, self._parts.keys, quarantine, self._progress[role])
+        keys, progress = self._parts.keys, self._progress[role]
+        sink = ShardSink(role, partition, open_served, keys, quarantine, progress, self._followed)
         self._sinks[role][partition] = sink
         return sink
+
+    def _followed(self, partition: int, shard: Shard) -> None:
+        """Not sooner: a shard that is being prepared lacks what it has not read yet, and may never be served."""
+        if isinstance(shard, GraphShard):
+            self._graphs[partition] = shard
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
         settings, path = self._parts.settings, self._generations[role].shard_path(generation, partition)
@@ -202,9 +208,7 @@ class Worker:
             self._embedding(generation) if vectors else Embedding(settings.models, settings.embeddings)
         )
         shard = open_shard(role, path, partition, embedding, settings.index_above)
-        if isinstance(shard, GraphShard):
-            self._graphs[partition] = shard
-        else:
+        if not isinstance(shard, GraphShard):
             # Only now: a shard of other dimensions would have been refused.
             record_first(embedding.models, self._parts.vectors, generation)
         return shard
