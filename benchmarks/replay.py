@@ -1,4 +1,4 @@
-"""Replaying a log of 1,000,000 memories: rebuilt from Kafka and from Parquet, restored, read alone, killed half way, and searched meanwhile."""
+"""Replaying a log of 1,000,000 memories: rebuilt from Kafka and Parquet, restored, read alone, killed half way, and searched meanwhile."""
 
 from __future__ import annotations
 

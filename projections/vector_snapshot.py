@@ -69,7 +69,7 @@ class VectorSnapshot:
         """The values of a column of text, each once. Raises ShardDamaged."""
         with lance_errors(self.path):
             found = self._table.search().where("memory_id IS NOT NULL").select([name]).to_arrow()
-        distinct: list[str] = pc.unique(found[name]).to_pylist()
+        distinct: list[str] = found[name].unique().to_pylist()
         return distinct
 
     def values(self, name: str) -> dict[str, Any]:

@@ -77,7 +77,9 @@ class SlicedLog:
 
     def _write(self) -> None:
         if shutil.disk_usage(self._folder).free < FREE + self._waiting_bytes:
-            raise NoRoom(errno.ENOSPC, f"less than {FREE >> 20} MB would be left for others", str(self._folder))
+            raise NoRoom(
+                errno.ENOSPC, f"less than {FREE >> 20} MB would be left for others", str(self._folder)
+            )
         for number, records in enumerate(self._waiting):
             if records:
                 content = _encode(records)

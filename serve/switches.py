@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Shard
@@ -32,7 +33,7 @@ for `patience`, 30 s unless set otherwise."""
 logger = logging.getLogger(__name__)
 
 
-def _future() -> asyncio.Future[bool]:
+def _future() -> asyncio.Future[Any]:
     return asyncio.get_running_loop().create_future()
 
 
@@ -42,7 +43,7 @@ class _Prepared:
 
     generation: str
     proposal: str
-    still: asyncio.Future[bool] = field(default_factory=_future)
+    still: asyncio.Future[None] = field(default_factory=_future)
     go: asyncio.Future[bool] = field(default_factory=_future)
     task: asyncio.Task[None] | None = None
 
@@ -86,7 +87,7 @@ class Switches:
         return sorted(sinks)
 
     async def _agreed(self, projection: str, one: _Prepared) -> None:
-        one.still.set_result(True)
+        one.still.set_result(None)
         generations = self._generations[projection]
         await asyncio.wait([one.go], timeout=HELD)
         proposals = Proposals(generations)

@@ -211,7 +211,9 @@ def view_application(view: View, token: str) -> web.Application:
     async def go_over(request: web.Request) -> web.Response:
         projection, generation = request.match_info["projection"], request.match_info["generation"]
         try:
-            over = view.switches is not None and await view.switches.go_over(projection, request.query[PROPOSAL])
+            over = view.switches is not None and await view.switches.go_over(
+                projection, request.query[PROPOSAL]
+            )
         except InvalidInput as withdrawn:
             raise web.HTTPConflict(text=str(withdrawn)) from withdrawn
         if not over:

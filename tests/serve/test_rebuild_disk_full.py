@@ -48,7 +48,9 @@ async def test_a_rebuild_that_finds_the_disk_full_changes_nothing(cramped: Setti
         with pytest.raises(NoRoom, match="are free"):
             await asyncio.to_thread(rebuild_served, cramped, ["vector", "graph"], "kafka", lambda built: None)
         assert [each.served() for each in served] == before
-        assert [each.existing() for each in served] == [[name] for name in before], "nothing half built is left"
+        assert [each.existing() for each in served] == [[name] for name in before], (
+            "nothing half built is left"
+        )
         more = await memory.add("written on a full disk", user_id=user, infer=False)
         acknowledged.append(more["receipt"]["command_id"])
         (folder / "others").unlink()

@@ -118,7 +118,7 @@ async def test_ten_kills_in_builds_and_ten_in_swaps(rebuilding: Settings, memory
 async def test_who_dies_between_the_two_steps_of_a_swap_makes_no_writer_give_up(
     rebuilding: Settings, memory: AsyncMemory
 ) -> None:
-    """Prepared and never let go: the worker stands still, and goes on where it was before a writer's patience ends; readers notice nothing."""
+    """Prepared and never let go: the worker stands still, and goes on where it was before a writer's patience ends; no reader notices."""
     user = await filled(memory)
     await settled(rebuilding)
     await asyncio.to_thread(rebuild_served, rebuilding, PROJECTIONS, "kafka", lambda built: None)

@@ -61,7 +61,13 @@ async def whole_pass(log: ArchivedLog, source: Counted) -> Scrubbed:
         positions = {"vector": {0: EVENTS - 1}, "graph": {0: EVENTS - 1}}
         embedding = log.origin().embedding
         reading = Scrubbing(
-            source, keys, log.generations, lambda: positions, {0: graph}, lambda _: embedding, log.home / "run"
+            source,
+            keys,
+            log.generations,
+            lambda: positions,
+            {0: graph},
+            lambda _: embedding,
+            log.home / "run",
         )
         scrubbing = Scrub(reading, 1.0)
         await scrubbing._round(0)
@@ -71,7 +77,10 @@ async def whole_pass(log: ArchivedLog, source: Counted) -> Scrubbed:
 async def test_the_log_is_read_once_in_a_pass(log: ArchivedLog) -> None:
     source = Counted(log.origin().source())
     found = await whole_pass(log, source)
-    assert [(one.slices, one.scrubbed, list(one.differences)) for one in found.shards] == [(4, 4, []), (4, 4, [])]
+    assert [(one.slices, one.scrubbed, list(one.differences)) for one in found.shards] == [
+        (4, 4, []),
+        (4, 4, []),
+    ]
     assert all(one.whole_at for one in found.shards)
     assert source.given == EVENTS
 
@@ -92,7 +101,10 @@ async def test_a_bit_is_found_by_way_of_the_copy(log: ArchivedLog) -> None:
     flip_in(path, vector, 9)
     found = await whole_pass(log, Counted(log.origin().source()))
     (difference,) = [each for one in found.shards for each in one.differences]
-    assert (f"{difference.memory_id}:{difference.part.removeprefix('version ')}", difference.offset) == (row_id, offset)
+    assert (f"{difference.memory_id}:{difference.part.removeprefix('version ')}", difference.offset) == (
+        row_id,
+        offset,
+    )
 
 
 async def test_a_partition_that_is_nobodys_any_more_ends_the_round(log: ArchivedLog) -> None:
@@ -100,7 +112,13 @@ async def test_a_partition_that_is_nobodys_any_more_ends_the_round(log: Archived
         embedding = log.origin().embedding
         nothing: dict[str, dict[int, int]] = {"vector": {}, "graph": {}}
         reading = Scrubbing(
-            Counted(log.origin().source()), keys, log.generations, lambda: nothing, {}, lambda _: embedding, log.home
+            Counted(log.origin().source()),
+            keys,
+            log.generations,
+            lambda: nothing,
+            {},
+            lambda _: embedding,
+            log.home,
         )
         async with asyncio.timeout(10):
             await Scrub(reading, 1.0)._round(0)

@@ -33,7 +33,9 @@ EVENTS, OLD, NEW = 40, "g0002", "g0003"
 class One:
     """A worker with one partition of the vectors."""
 
-    def __init__(self, log: ArchivedLog, partition: int, settings: Settings, closing_: AsyncExitStack) -> None:
+    def __init__(
+        self, log: ArchivedLog, partition: int, settings: Settings, closing_: AsyncExitStack
+    ) -> None:
         self.generations, self._log, self._partition = log.generations["vector"], log, partition
         self.follows: dict[int, str] = {}
         servers = running_stack(settings)
@@ -92,7 +94,9 @@ async def test_all_go_over_by_one_proposal(two: list[One]) -> None:
     assert two[0].generations.previous() == OLD
 
 
-async def test_where_one_waits_no_longer_none_goes_over(two: list[One], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_one_waits_no_longer_none_goes_over(
+    two: list[One], monkeypatch: pytest.MonkeyPatch
+) -> None:
     proposal = Proposals(two[0].generations).make(NEW)
     with monkeypatch.context() as patched:
         patched.setattr(switches, "HELD", 0.0)
