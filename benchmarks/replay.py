@@ -256,8 +256,8 @@ def _lived(settings: Settings) -> dict[tuple[str, int], str]:
 
 
 async def _settled(settings: Settings) -> None:
-    """Every role is at the end of the log."""
-    while not all(role["running"] and role["lag"] == 0 for role in (await status_now(settings))["roles"]):  # noqa: ASYNC110
+    """Every role is at the end of the log; decide stands beyond it, for these events have no commands."""
+    while not all(role["running"] and role["lag"] <= 0 for role in (await status_now(settings))["roles"]):  # noqa: ASYNC110
         await asyncio.sleep(0.5)
 
 
