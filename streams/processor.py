@@ -10,8 +10,10 @@ from typing import Any
 
 from faust.types import TP, EventT
 
+from memfold.memory.errors import TopicMisconfigured
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection
+from memfold.streams.counts import check_assigned
 from memfold.streams.follower import Follower, Live, Sink
 from memfold.streams.positioned import PositionedApp
 from memfold.streams.reader import LogReader
@@ -37,10 +39,12 @@ class Processor:
         state: Path,
         member: str = "",
         linger: float = 0.0,
+        partitions: int | None = None,
     ) -> None:
+        """`partitions`: how many the log was made with; one beyond is refused, and with it everything."""
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sink_of, self._linger = sink_of, linger
+        self._sink_of, self._linger, self._partitions = sink_of, linger, partitions
         self._reader = LogReader(connection)
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
@@ -107,8 +111,18 @@ class Processor:
 
     async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
         async with self._changing:
+            self._check(assigned)
             await self._close(set(self._followers) - assigned)
             return {tp: await self._begin(tp) for tp in sorted(assigned - set(self._followers))}
+
+    def _check(self, assigned: set[TP]) -> None:
+        """Before any of them is begun."""
+        for tp in sorted(assigned):
+            try:
+                check_assigned(tp.topic, tp.partition, self._partitions)
+            except TopicMisconfigured as failure:
+                self._fail(failure)
+                raise
 
     async def _begin(self, tp: TP) -> int:
         sink = self._sink_of(tp.topic, tp.partition)
