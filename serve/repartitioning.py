@@ -115,7 +115,8 @@ def _was(settings: Settings, connection: Connection, reader: LogReader) -> int:
     if strange:
         raise InvalidInput(
             f"{', '.join(strange)} hold records, and this log was made with {was} partitions: somebody wrote them past memfold, and they "
-            "would be left behind. Nothing was changed. Keep what is wanted of them, delete them with kafka-delete-records, and run this again"
+            "would be left behind. Nothing was changed. Keep what is wanted of them, delete them with kafka-delete-records, and run this "
+            "again"
         )
     return was
 

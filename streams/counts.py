@@ -14,7 +14,7 @@ _WAYS = (
 
 
 def check_counts(counts: Mapping[str, int], partitions: int, beyond: bool) -> None:
-    """Before anything is made. Raises TopicMisconfigured naming each topic and the ways back: Kafka adds partitions, and takes none away."""
+    """Before anything is made. Raises TopicMisconfigured naming each topic and the ways back: Kafka never takes partitions away."""
     other = {name: counts[name] for name in KEPT if counts.get(name, partitions) != partitions}
     if not other or (beyond and min(other.values()) > partitions):
         return

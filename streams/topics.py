@@ -57,8 +57,9 @@ def ensure_topics(
     """Make the topics that are missing and check all of them; the partition count that the log has.
 
     `known`: the count that the log was made with, where that is written down. `beyond`: for who puts it right, partitions that were
-    added since are let be. Raises BrokerUnreachable within 10 s, NotAuthorized where the roles lack a right, BrokerTooOld, TopicMisconfigured naming
-    every wrong setting.
+    added since are let be.
+    Raises BrokerUnreachable within 10 s, NotAuthorized where the roles lack a right, BrokerTooOld, TopicMisconfigured naming every
+    wrong setting.
     """
     heard: list[KafkaError] = []
     admin = admin_of(connection, heard.append)
