@@ -84,6 +84,7 @@ class Soaked:
         third = self.plan.seconds / 3
         middle = [one.total for one in whole if third <= one.at < 2 * third]
         last = [one.total for one in whole if one.at >= 2 * third]
+        assert middle and last, "too short: there was no moment in a third of it when all workers ran"
         return sum(middle) / len(middle), sum(last) / len(last)
 
 
@@ -168,7 +169,7 @@ async def _written(settings: Settings, soaked: Soaked) -> dict[str, int]:
 
 async def _add(memory: AsyncMemory, soaked: Soaked, user: str, number: int) -> str:
     """Its command id, as soon as it is in the log."""
-    said = {"user_id": user, "idempotency_key": f"{user}/{number}"}
+    said: dict[str, Any] = {"user_id": user, "idempotency_key": f"{user}/{number}"}
     while True:
         try:
             done = await memory.add(f"{user} keeps fact {number}", infer=False, wait=False, **said)
