@@ -129,6 +129,10 @@ class Processor:
         follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger)
         try:
             start = await follower.start(self._fail)
+        except asyncio.CancelledError:
+            # Partitions change hands again before these are begun: nothing failed, and they are given out anew in a moment.
+            await follower.close()
+            raise
         except BaseException as failure:
             # Faust would log this and go on without the partition.
             self._fail(failure)

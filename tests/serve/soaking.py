@@ -84,7 +84,9 @@ class Soaked:
         third = self.plan.seconds / 3
         middle = [one.total for one in whole if third <= one.at < 2 * third]
         last = [one.total for one in whole if one.at >= 2 * third]
-        assert min(len(middle), len(last)), "too short: in a third of it there was no moment when all workers ran"
+        assert min(len(middle), len(last)), (
+            "too short: in a third of it there was no moment when all workers ran"
+        )
         return sum(middle) / len(middle), sum(last) / len(last)
 
 

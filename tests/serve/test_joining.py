@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with running_in(tmp_path_factory.mktemp("joining"), workers=2, patience=90.0) as settings:
+    # Faust fills workers up to the ceiling: of four partitions a third worker would get none, of six it gets two.
+    with running_in(tmp_path_factory.mktemp("joining"), partitions=6, workers=2, patience=90.0) as settings:
         yield settings
 
 
