@@ -24,7 +24,7 @@ def shifted_by(folder: Path, seconds: int) -> dict[str, str]:
     if sys.platform != "linux" or compiler is None:
         pytest.skip("a clock is shifted by a library that is compiled here: this needs Linux and cc")
     library = folder / "shifted_clock.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE], check=True)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
     variables = {"LD_PRELOAD": str(library), "SHIFTED_BY": str(seconds)}
     said = subprocess.run(
         [sys.executable, "-c", _SAYS], env=variables, check=True, capture_output=True, text=True

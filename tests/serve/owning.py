@@ -59,5 +59,9 @@ async def joined(
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), 60)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
     assert process.returncode == 0, f"it ended with {process.returncode}, not in order"
