@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,4 +68,11 @@ int sem_timedwait(sem_t *sem, const struct timespec *until) {
     struct timespec there = meant(until);
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, "sem_timedwait");
     return real(sem, &there);
+}
+
+int cnd_timedwait(cnd_t *cond, mtx_t *mutex, const struct timespec *until) {
+    static int (*real)(cnd_t *, mtx_t *, const struct timespec *);
+    struct timespec there = meant(until);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "cnd_timedwait");
+    return real(cond, mutex, &there);
 }

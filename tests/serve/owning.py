@@ -26,7 +26,7 @@ async def owners(settings: Settings, role: str = "decide") -> dict[int, list[int
         }
 
 
-async def shared(settings: Settings, workers: int = 2, seconds: float = 60.0) -> dict[int, list[int]]:
+async def shared(settings: Settings, workers: int = 2, seconds: float = 120.0) -> dict[int, list[int]]:
     """Wait until so many workers have all partitions between them, each of them at least one."""
     found: dict[int, list[int]] = {}
     try:
