@@ -145,12 +145,17 @@ class Worker:
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
         state = self._parts.settings.folder / "run"
         common = (self._parts.connection, state, self._member)
+        count = self._parts.partitions
         if role == "decide":
             room = self._room(writer, quarantine)
-            return Processor(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common)
+            return Processor(
+                role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common, partitions=count
+            )
         if role in self._generations:
-            return Processor(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common)
-        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER)
+            return Processor(
+                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common, partitions=count
+            )
+        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER, partitions=count)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from memfold.memory.errors import ShardLocked
 from memfold.schemas.records import LogRecord
 from memfold.streams.reader import LogReader
 
+logger = logging.getLogger(__name__)
+
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
+_LOOKS_AGAIN = 0.5
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
 
@@ -38,7 +43,10 @@ class Sink(Protocol):
     load the follower rests between two batches as long as the last one took."""
 
     async def open(self, failed: Failed) -> int:
-        """The first offset that is wanted. `failed` is for what goes wrong while nobody waits for `process`."""
+        """The first offset that is wanted. `failed` is for what goes wrong while nobody waits for `process`.
+
+        Raises ShardLocked while another process still has what is to be opened; then it is called again.
+        """
         ...
 
     async def process(self, records: Sequence[LogRecord]) -> None:
@@ -71,14 +79,23 @@ class Follower:
         """Records in the queue."""
         self._closed = False
         self._task: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[int] | None = None
+        self._opened = False
         self._next = 0
         self._ended, self._pause = 0.0, 0.0
 
     async def start(self, failed: Failed) -> int:
-        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it."""
-        self._next = await self.sink.open(failed)
-        _, end = await asyncio.to_thread(self._reader.bounds, self.topic, self.partition)
-        self._task = asyncio.create_task(self._run(end), name=f"{self.topic}/{self.partition}")
+        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it.
+
+        A process that was stopped past its session keeps the locks of partitions that are no longer its own. This partition then
+        waits until it lets go or dies, by itself: the others of this process have nothing to do with it.
+        """
+        try:
+            await self._open(failed)
+        except ShardLocked as held:
+            logger.warning("%s/%s waits: %s", self.topic, self.partition, held)
+        end = await self._end()
+        self._task = asyncio.create_task(self._run(failed, end), name=f"{self.topic}/{self.partition}")
 
         def ended(task: asyncio.Task[None]) -> None:
             failure = None if task.cancelled() else task.exception()
@@ -90,6 +107,10 @@ class Follower:
 
     async def offer(self, live: Live) -> None:
         """Hand over live records; waits while the sink is `QUEUED` records behind. Once closed, they are for the next owner."""
+        if not self._opened:
+            # They are read from the log once the sink is open: to keep them until then would hold up every other partition.
+            live.acknowledge()
+            return
         while self._queued >= QUEUED and not self._closed:
             self._room.clear()
             await self._room.wait()
@@ -98,7 +119,28 @@ class Follower:
         if self._queued >= QUEUED // 2:
             self._many.set()
 
-    async def _run(self, end: int) -> None:
+    async def _open(self, failed: Failed) -> None:
+        """Not given up when its waiter is: a thread that opens a shard cannot be called back, and what it opens has to be closed."""
+        self._opening = asyncio.create_task(self.sink.open(failed))
+        await asyncio.wait([self._opening])
+        self._next = self._opening.result()
+        self._opened = True
+
+    async def _end(self) -> int:
+        return (await asyncio.to_thread(self._reader.bounds, self.topic, self.partition))[1]
+
+    async def _open_at_last(self, failed: Failed) -> None:
+        while not self._opened:
+            await asyncio.sleep(_LOOKS_AGAIN)
+            with contextlib.suppress(ShardLocked):
+                await self._open(failed)
+        logger.warning("%s/%s is free and goes on", self.topic, self.partition)
+
+    async def _run(self, failed: Failed, end: int) -> None:
+        if not self._opened:
+            await self._open_at_last(failed)
+            # Only now: what came until here was not queued.
+            end = await self._end()
         await self._read_gap(end)
         while True:
             batch = await self._batch()
@@ -143,6 +185,10 @@ class Follower:
         if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
+        if self._opening:
+            await asyncio.wait([self._opening])
+            if not self._opening.cancelled():
+                self._opening.exception()
         await self.sink.close()
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from faust.types import TP
 
+from memfold.memory.errors import TopicMisconfigured
 from memfold.streams.connection import Connection
+from memfold.streams.counts import check_assigned
 from memfold.streams.follower import Follower, Live, Sink
 from memfold.streams.positioned import PositionedApp, Records
 from memfold.streams.reader import LogReader
@@ -36,10 +38,12 @@ class Processor:
         state: Path,
         member: str = "",
         linger: float = 0.0,
+        partitions: int | None = None,
     ) -> None:
+        """`partitions`: how many the log was made with; one beyond is refused, and with it everything."""
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sink_of, self._linger = sink_of, linger
+        self._sink_of, self._linger, self._partitions = sink_of, linger, partitions
         self._reader = LogReader(connection)
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
@@ -104,14 +108,28 @@ class Processor:
 
     async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
         async with self._changing:
+            self._check(assigned)
             await self._close(set(self._followers) - assigned)
             return {tp: await self._begin(tp) for tp in sorted(assigned - set(self._followers))}
+
+    def _check(self, assigned: set[TP]) -> None:
+        """Before any of them is begun."""
+        for tp in sorted(assigned):
+            try:
+                check_assigned(tp.topic, tp.partition, self._partitions)
+            except TopicMisconfigured as failure:
+                self._fail(failure)
+                raise
 
     async def _begin(self, tp: TP) -> int:
         sink = self._sink_of(tp.topic, tp.partition)
         follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger)
         try:
             start = await follower.start(self._fail)
+        except asyncio.CancelledError:
+            # Partitions change hands again before these are begun: nothing failed, and they are given out anew in a moment.
+            await follower.close()
+            raise
         except BaseException as failure:
             # Faust would log this and go on without the partition.
             self._fail(failure)
