@@ -96,13 +96,14 @@ def topic(
             settings.folder / "ingest", source.name, source.identity, mapping, another_mapping
         ) as places:
             gone = source.begin(places.by_partition)
-            if gone and lost is None:
+            if lost is not None:
+                for reason in gone:
+                    lost(reason)
+            elif gone:
                 raise SourceTruncated(
                     f"{source.name} lost records before they were taken in: {'; '.join(gone)}. Where they are elsewhere, bring them "
                     "in from there; --without-lost goes on with what is left, and tells them as refused"
                 )
-            for reason in gone:
-                lost(reason)
             yield source, places
     finally:
         source.close()

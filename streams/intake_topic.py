@@ -103,7 +103,7 @@ class TopicSource:
         return lost
 
     def take(self) -> list[SourceRecord] | None:
-        """Goes on through a restart of the broker. Raises SourceTruncated, LogDamaged, NotAuthorized, InvalidInput for a topic that went away."""
+        """Goes on through a restart of the broker. Raises SourceTruncated, LogDamaged, NotAuthorized; InvalidInput where the topic went."""
         if not self._ends:
             return None
         if self._follow and time.monotonic() - self._looked > _LOOKED:
