@@ -39,7 +39,8 @@ def sealed(settings: Settings, user: str, text: str) -> tuple[str, dict[str, Any
     message = {"role": "user", "content": text}
     asked = {"scope": {"user_id": user}, "items": [{"messages": [message]}], "infer": False}
     command = str(uuid.uuid4())
-    envelope = {
+    nonce = os.urandom(12)
+    envelope: dict[str, Any] = {
         "record_id": command,
         "type": "add_requested",
         "tenant": settings.tenant,
@@ -48,13 +49,11 @@ def sealed(settings: Settings, user: str, text: str) -> tuple[str, dict[str, Any
         "occurred_at": datetime.now(UTC),
         "body_schema": newest("add_requested").fingerprint,
         "key_id": key_id,
-        "nonce": os.urandom(12),
+        "nonce": nonce,
         "body": b"",
     }
     clear = b"\xc3\x01" + newest("envelope").fingerprint + avro("envelope", envelope)[:-1]
-    return subject, envelope | {
-        "body": AESGCM(key).encrypt(envelope["nonce"], avro("add_requested", asked), clear)
-    }
+    return subject, envelope | {"body": AESGCM(key).encrypt(nonce, avro("add_requested", asked), clear)}
 
 
 async def test_a_command_of_confluents_serializer_is_decided(stack: Settings, memory: AsyncMemory) -> None:

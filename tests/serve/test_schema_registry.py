@@ -11,12 +11,13 @@ import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from typer.testing import CliRunner
 
 from memfold.schemas.registry import newest
+from memfold.serve.cli import app
 from memfold.serve.registering import subjects
 from memfold.serve.settings import Settings
 from tests.serve.apicurio import apicurio
-from tests.serve.test_cli import CliRunner, app
 from tests.serve.test_ingest import MAPPING, made_topic, produce, report, texts
 
 CHAT = json.dumps(
