@@ -21,6 +21,7 @@ from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import SourceTruncated
 from memfold.serve.settings import Settings
 from tests.serve.stacks import running_in
+from tests.serve.test_cli import run
 from tests.serve.test_ingest import (
     MAPPING,
     decided,
@@ -28,7 +29,6 @@ from tests.serve.test_ingest import (
     made_topic,
     produce,
     report,
-    run,
     servers_of,
     texts,
 )
