@@ -30,6 +30,7 @@ from memfold.serve.scrub import Scrub, Scrubbing
 from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.switches import Switches
 from memfold.serve.tail import KafkaTail
+from memfold.serve.tracing import Tracing
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
 from memfold.streams.allowance import Allowance
@@ -72,6 +73,7 @@ class Worker:
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
         self._metering = Metering()
+        self._tracing = Tracing(parts.settings, "memfold-worker")
         self._models: Models | None = None
         self._scrub: Scrub | None = None
         self._closing = AsyncExitStack()
@@ -79,6 +81,8 @@ class Worker:
 
     async def start(self) -> None:
         """Start the processors and the view; Kafka assigns the partitions soon after it returns."""
+        self._closing.push_async_callback(self._tracing.close)
+        traced = await asyncio.to_thread(self._tracing.traces) is not None
         check_embedder(self._parts.settings.models, self._parts.vectors)
         for generations in self._generations.values():
             generations.remove_previous(self._parts.settings.previous_generation_hours * 3600)
@@ -89,7 +93,7 @@ class Worker:
             if role == "seal":
                 self._begin_sealing(writer)
                 continue
-            self.processors.append(self._processor(role, writer, quarantine))
+            self.processors.append(self._processor(role, writer, quarantine, traced))
         for processor in self.processors:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
@@ -140,15 +144,19 @@ class Worker:
         settings = self._parts.settings
         return Embedding(models_of(settings.models, self._parts.vectors, generation), settings.embeddings)
 
-    def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
+    def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine, traced: bool) -> Processor:
         state = self._parts.settings.folder / "run"
         common = (self._parts.connection, state, self._member)
         if role == "decide":
             room = self._room(writer, quarantine)
-            return Processor(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common)
+            return Processor(
+                role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common, traced=traced
+            )
         if role in self._generations:
-            return Processor(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common)
-        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER)
+            return Processor(
+                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common, traced=traced
+            )
+        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER, traced=traced)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts
@@ -172,6 +180,7 @@ class Worker:
                 parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
             ),
             Allowance(rate, parts.settings.subject_burst) if (rate := parts.settings.subject_rate) else None,
+            self._tracing.traces(),
         )
 
     def _scrubbed(self) -> Scrubbed:
@@ -189,7 +198,8 @@ class Worker:
         def open_served(partition: int) -> Shard:
             return self._open_shard(role, self._generations[role].served(), partition)
 
-        sink = ShardSink(role, partition, open_served, self._parts.keys, quarantine, self._progress[role])
+        progress, traces = self._progress[role], self._tracing.traces()
+        sink = ShardSink(role, partition, open_served, self._parts.keys, quarantine, progress, traces)
         self._sinks[role][partition] = sink
         return sink
 
@@ -227,8 +237,8 @@ class Worker:
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
-        progress = self._progress["archive"]
-        sink = ArchiveSink(topic, partition, lambda: ArchiveShard(root, topic, partition), progress)
+        progress, traces = self._progress["archive"], self._tracing.traces()
+        sink = ArchiveSink(topic, partition, lambda: ArchiveShard(root, topic, partition), progress, traces)
         self._archives[topic, partition] = sink
         return sink
 

@@ -15,6 +15,7 @@ from memfold.streams.connection import Connection
 from memfold.streams.follower import Follower, Live, Sink
 from memfold.streams.positioned import PositionedApp
 from memfold.streams.reader import LogReader
+from memfold.streams.traces import traceparent_in
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,8 @@ SinkOf = Callable[[str, int], Sink]
 
 
 class Processor:
-    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error.
+    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error. `traced`:
+    records come with the trace that they belong to.
 
     There is no restart inside: after a failed flush an agent that is restarted in its process consumes nothing for seconds, so
     the process ends and its supervisor starts it again.
@@ -37,11 +39,12 @@ class Processor:
         state: Path,
         member: str = "",
         linger: float = 0.0,
+        traced: bool = False,
     ) -> None:
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sink_of, self._linger = sink_of, linger
-        self._reader = LogReader(connection)
+        self._sink_of, self._linger, self._traced = sink_of, linger, traced
+        self._reader = LogReader(connection, traced)
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
         self._changing = asyncio.Lock()
@@ -103,7 +106,7 @@ class Processor:
             if follower is None:
                 # Revoked while the record was on its way: the next owner reads it.
                 continue
-            await follower.offer(Live(_record(event), event.ack))
+            await follower.offer(Live(_record(event, self._traced), event.ack))
 
     async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
         async with self._changing:
@@ -137,7 +140,7 @@ class Processor:
             self.failed.set_exception(failure)
 
 
-def _record(event: EventT[bytes]) -> LogRecord:
+def _record(event: EventT[bytes], traced: bool) -> LogRecord:
     message = event.message
     milliseconds = round(message.timestamp * 1000)
     return LogRecord(
@@ -147,4 +150,5 @@ def _record(event: EventT[bytes]) -> LogRecord:
         milliseconds,
         message.key or b"",
         message.value or b"",
+        traceparent_in(message.headers) if traced else b"",
     )
