@@ -12,8 +12,8 @@ from memfold.schemas.partitions import EVENTS
 from memfold.serve.graph_mirrors import open_mirror
 from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.parts import Parts
-from memfold.serve.tracing import Tracing
 from memfold.serve.replaying import embedding_of
+from memfold.serve.tracing import Tracing
 from memfold.serve.view_nearest import add_nearest
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view

@@ -69,17 +69,13 @@ class OtelTraces:
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("memfold", __version__)
 
-    def begin(
-        self, name: str, parent: bytes, attributes: Attributes, started_ns: int | None = None
-    ) -> Span:
+    def begin(self, name: str, parent: bytes, attributes: Attributes, started_ns: int | None = None) -> Span:
         context = Context()
         if parent:
             # Of anybody who may write to the topic: what is no context is none.
             context = _propagator.extract({HEADER: parent.decode("ascii", "replace")}, context)
         return OtelSpan(
-            self._tracer.start_span(
-                name, context, trace.SpanKind.CONSUMER, attributes, start_time=started_ns
-            )
+            self._tracer.start_span(name, context, trace.SpanKind.CONSUMER, attributes, start_time=started_ns)
         )
 
     @contextmanager

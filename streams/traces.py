@@ -39,9 +39,7 @@ class Span(Protocol):
 class Traces(Protocol):
     """Takes spans. Promises to raise nothing and to wait for nobody; not that a span is ever seen: what is too much is dropped."""
 
-    def begin(
-        self, name: str, parent: bytes, attributes: Attributes, started_ns: int | None = None
-    ) -> Span:
+    def begin(self, name: str, parent: bytes, attributes: Attributes, started_ns: int | None = None) -> Span:
         """A child of the context in `parent`, or the root of a trace where that holds none."""
         ...
 
