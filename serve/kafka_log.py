@@ -19,7 +19,7 @@ from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import COMMANDS, EVENTS, key_of, partition_of
 from memfold.schemas.records import Command, Envelope, MemoriesDecided
 from memfold.serve.view_client import ViewClient
-from memfold.streams.traces import Traces
+from memfold.streams.traces import Attributes, Traces
 from memfold.streams.writer import LogWriter
 
 VIEWS = ("vector", "graph")
@@ -77,7 +77,7 @@ class KafkaWriteLog:
             COMMANDS, partition, [record], [span.traceparent if span else b""]
         )
         if span:
-            told = {
+            told: Attributes = {
                 "memfold.command_id": command_id,
                 "memfold.partition": partition,
                 "memfold.command_offset": offset,

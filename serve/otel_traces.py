@@ -104,4 +104,4 @@ class OtelTraces:
         ending.join(CLOSING)
         if ending.is_alive():
             # Ends its waiting between two attempts, so that the threads end soon after.
-            self._exporter.shutdown()
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]

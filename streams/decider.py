@@ -48,7 +48,7 @@ from memfold.streams.projecting import open_batch
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.states import States
-from memfold.streams.traces import Span, Traces, of_decision
+from memfold.streams.traces import Attributes, Span, Traces, of_decision
 from memfold.streams.window import Window
 from memfold.streams.writer import LogWriter
 
@@ -161,7 +161,7 @@ class DecideSink:
         """From here, so that the wait for its turn is in it, until its event is in the log."""
         if self._room.traces is None:
             return None
-        told = {
+        told: Attributes = {
             "memfold.command_id": asked.envelope.command_id,
             "memfold.command": asked.envelope.type,
             "memfold.partition": self._partition,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord, MemoriesDecided
@@ -52,11 +52,15 @@ class Traces(Protocol):
         ...
 
 
-def traceparent_in(headers: Iterable[tuple[str, bytes | str | None]] | None) -> bytes:
+Headers = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+"""As Kafka's clients give them: values are bytes, text or None."""
+
+
+def traceparent_in(headers: Headers) -> bytes:
     """The context in a record's headers; empty for none. Not checked: whoever may write to the topic wrote it."""
-    for name, value in headers or ():
+    for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
         if name == HEADER and value:
-            return value if isinstance(value, bytes) else value.encode()
+            return value if isinstance(value, bytes) else str(value).encode()
     return b""
 
 

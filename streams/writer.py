@@ -98,7 +98,9 @@ class LogWriter:
         delivered: Callable[[KafkaError | None, Message], None],
         traceparent: bytes = b"",
     ) -> None:
-        headers = [(HEADER, traceparent)] if traceparent else None
+        headers: list[tuple[str, str | bytes | None]] | None = (
+            [(HEADER, traceparent)] if traceparent else None
+        )
         try:
             self._producer.produce(topic, value, key, partition, on_delivery=delivered, headers=headers)
         except BufferError:
