@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from memfold.serve.caller import Caller
 from memfold.serve.past_settings import past_in
 from memfold.serve.settings import settings_from
+from memfold.serve.tracing import Tracing
 
 if TYPE_CHECKING:
     from memfold.serve.past_caller import PastCaller
@@ -23,6 +24,7 @@ class Opened:
         self._settings = settings_from(home=home, bootstrap_servers=bootstrap_servers, **settings)
         self._past: Path | None = None
         self._caller: Caller | PastCaller | None = None
+        self._tracing = Tracing(self._settings, "memfold-client")
 
     @classmethod
     def open(cls, past: str | Path, *, home: str | Path | None = None, **settings: Any) -> Self:
@@ -42,7 +44,7 @@ class Opened:
         if self._caller is not None:
             return
         if self._past is None:
-            self._caller = await Caller.open(self._settings)
+            self._caller = await Caller.open(self._settings, self._tracing.traces())
             return
         # Only then: the graph, which is read in this process, takes a second to import.
         from memfold.serve.past_caller import PastCaller
@@ -54,6 +56,7 @@ class Opened:
         if self._caller is not None:
             caller, self._caller = self._caller, None
             await caller.close()
+        await self._tracing.close()
 
     async def __aenter__(self) -> Self:
         await self.connect()

@@ -16,11 +16,13 @@ from memfold.memory.scopes import checked_id
 from memfold.memory.writing import Written, checked_memory_id
 from memfold.opened import Opened
 from memfold.schemas.records import RevokeRequested
+from memfold.serve.traced import traced
 
 
 class TakingBack(Opened):
     """The verbs that undo."""
 
+    @traced("revert")
     async def revert(
         self,
         memory_or_event: str,
@@ -46,6 +48,7 @@ class TakingBack(Opened):
         ]
         return taken_back_result([(one.decided, one.receipt) for one in written])
 
+    @traced("revoke")
     @recorded("revoke")
     async def revoke(
         self,

@@ -262,6 +262,8 @@ class LogRecord(Struct, frozen=True):
     timestamp_ms: int
     key: bytes
     value: bytes
+    traceparent: bytes = b""
+    """Which trace it belongs to: of a record that is followed live while traces are on. No part of what the log proves or keeps."""
 
 
 class Event(Struct, frozen=True):

@@ -39,6 +39,7 @@ from memfold.serve.tail import KafkaTail
 from memfold.serve.view_address import addresses
 from memfold.serve.view_client import ViewClient, views_of
 from memfold.serve.watched_log import KafkaWatchedLog
+from memfold.streams.traces import Traces
 from memfold.streams.writer import LogWriter
 
 GATHERED_MS = 500
@@ -61,7 +62,7 @@ class Caller:
     _closing: AsyncExitStack
 
     @classmethod
-    async def open(cls, settings: Settings) -> Caller:
+    async def open(cls, settings: Settings, traces: Traces | None = None) -> Caller:
         """Connect to the stack in the home, or to workers that share it; where none runs, start one for as long as the caller is open."""
         async with AsyncExitStack() as opening:
             bootstrap_servers = await asyncio.to_thread(running_stack, settings)
@@ -90,7 +91,7 @@ class Caller:
             watches = Watches(settings.tenant, watched_log, parts.keys, reads)
             opening.push_async_callback(watches.close)
             signer = seal_key(seals_of(settings)) if settings.signed_receipts else None
-            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer)
+            log = KafkaWriteLog(writer, parts.keys, views, parts.partitions, signer, traces)
             recalling = Recalling(
                 settings.tenant,
                 parts.index,

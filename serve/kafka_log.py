@@ -19,6 +19,7 @@ from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import COMMANDS, EVENTS, key_of, partition_of
 from memfold.schemas.records import Command, Envelope, MemoriesDecided
 from memfold.serve.view_client import ViewClient
+from memfold.streams.traces import Attributes, Traces
 from memfold.streams.writer import LogWriter
 
 VIEWS = ("vector", "graph")
@@ -34,10 +35,11 @@ class KafkaWriteLog:
         views: ViewClient,
         partitions: int,
         signer: Signer | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """`signer`: the log's seal key, for receipts that are signed as soon as the command is in the log."""
         self._writer, self._keys, self._views, self._partitions = writer, keys, views, partitions
-        self._signer = signer
+        self._signer, self._traces = signer, traces
 
     async def append(self, tenant: str, subject: str, command: Command, command_id: str) -> Receipt:
         return await self._append(
@@ -70,7 +72,17 @@ class KafkaWriteLog:
             memory_ids=[memory_id] if memory_id else [],
         )
         record = (key_of(tenant, subject), encode(envelope, command, key))
-        (offset,) = await self._writer.append(COMMANDS, partition, [record])
+        span = self._traces.current() if self._traces else None
+        (offset,) = await self._writer.append(
+            COMMANDS, partition, [record], [span.traceparent if span else b""]
+        )
+        if span:
+            told: Attributes = {
+                "memfold.command_id": command_id,
+                "memfold.partition": partition,
+                "memfold.command_offset": offset,
+            }
+            span.note("in the log", told)
         return Receipt(command_id, partition, offset, self._signed(command_id, partition, offset, record[1]))
 
     def _signed(self, command_id: str, partition: int, offset: int, value: bytes) -> str:

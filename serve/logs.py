@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from typing import Literal, get_args
 
 from pythonjsonlogger.json import JsonFormatter
@@ -18,6 +19,8 @@ LogFormat = Literal["text", "json"]
 VARIABLE = "MEMFOLD_LOG_FORMAT"
 # Faust logs under the name of its subclass's module.
 _NOISY = ("faust", "mode", "aiokafka", "httpx", "httpx2", "asyncio", "memfold.streams.positioned")
+_SELDOM, _EVERY = "opentelemetry", 60.0
+"""Whose lines, and seconds: a collector that is away is told of for every batch of spans, for as long as it is away."""
 
 
 def log_to_stderr() -> None:
@@ -30,9 +33,27 @@ def log_to_stderr() -> None:
         raise InvalidInput(f"{VARIABLE} is {form!r}; it is one of {', '.join(get_args(LogFormat))}")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_json() if form == "json" else _text())
+    handler.addFilter(_Seldom())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+class _Seldom(logging.Filter):
+    """Lets the same line of such a library through once in a while, whatever it names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != _SELDOM:
+            return True
+        now, line = time.monotonic(), str(record.msg)
+        if now - self._told.get(line, -_EVERY) < _EVERY:
+            return False
+        self._told[line] = now
+        return True
 
 
 def _text() -> logging.Formatter:

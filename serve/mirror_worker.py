@@ -13,6 +13,7 @@ from memfold.serve.graph_mirrors import open_mirror
 from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.replaying import embedding_of
+from memfold.serve.tracing import Tracing
 from memfold.serve.view_nearest import add_nearest
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
@@ -39,19 +40,28 @@ class MirrorWorker:
         self._progress = Progress()
         self._sinks: dict[int, ShardSink] = {}
         self._processors: list[Processor] = []
+        self._tracing = Tracing(parts.settings, "memfold-worker")
         self._closing = AsyncExitStack()
 
     async def start(self) -> None:
         """Kafka assigns the partitions soon after it returns."""
         role = self.roles[0]
         self._closing.callback(self._mirror.close)
+        self._closing.push_async_callback(self._tracing.close)
+        traces = await asyncio.to_thread(self._tracing.traces)
         writer = LogWriter(self._parts.connection)
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
 
         def sink_of(_topic: str, partition: int) -> ShardSink:
             self._sinks[partition] = ShardSink(
-                role, partition, self._mirror.shard, self._parts.keys, quarantine, self._progress
+                role,
+                partition,
+                self._mirror.shard,
+                self._parts.keys,
+                quarantine,
+                self._progress,
+                traces=traces,
             )
             return self._sinks[partition]
 
@@ -64,6 +74,7 @@ class MirrorWorker:
             state,
             self._member,
             partitions=self._parts.partitions,
+            traced=traces is not None,
         )
         self._processors.append(processor)
         self._closing.push_async_callback(processor.stop)

@@ -96,6 +96,12 @@ class Settings(Credentials, _Place):
         default="text",
         description="How processes log, on standard error: text for people, json for a collector.",
     )
+    otel_endpoint: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="Where callers and workers send traces: an OTLP/HTTP collector, as http://localhost:4318; needs the extra otel. "
+        "Unset: where OTEL_EXPORTER_OTLP_ENDPOINT says, else nowhere.",
+    )
     models: ModelSettings = Field(default_factory=ModelSettings)
     reranker: RerankerSettings = Field(default_factory=RerankerSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)

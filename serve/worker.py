@@ -31,6 +31,7 @@ from memfold.serve.scrub import Scrub, Scrubbing
 from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.switches import Switches
 from memfold.serve.tail import KafkaTail
+from memfold.serve.tracing import Tracing
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
 from memfold.streams.allowance import Allowance
@@ -73,6 +74,7 @@ class Worker:
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
         self._metering = Metering()
+        self._tracing = Tracing(parts.settings, "memfold-worker")
         self._models: Models | None = None
         self._scrub: Scrub | None = None
         self._closing = AsyncExitStack()
@@ -80,6 +82,8 @@ class Worker:
 
     async def start(self) -> None:
         """Start the processors and the view; Kafka assigns the partitions soon after it returns."""
+        self._closing.push_async_callback(self._tracing.close)
+        traced = await asyncio.to_thread(self._tracing.traces) is not None
         check_embedder(self._parts.settings.models, self._parts.vectors)
         for generations in self._generations.values():
             generations.remove_previous(self._parts.settings.previous_generation_hours * 3600)
@@ -90,7 +94,7 @@ class Worker:
             if role == "seal":
                 self._begin_sealing(writer)
                 continue
-            self.processors.append(self._processor(role, writer, quarantine))
+            self.processors.append(self._processor(role, writer, quarantine, traced))
         for processor in self.processors:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
@@ -142,20 +146,32 @@ class Worker:
         settings = self._parts.settings
         return Embedding(models_of(settings.models, self._parts.vectors, generation), settings.embeddings)
 
-    def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine) -> Processor:
+    def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine, traced: bool) -> Processor:
         state = self._parts.settings.folder / "run"
         common = (self._parts.connection, state, self._member)
         count = self._parts.partitions
         if role == "decide":
             room = self._room(writer, quarantine)
             return Processor(
-                role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common, partitions=count
+                role,
+                [COMMANDS],
+                lambda _, p: DecideSink(p, self._ledger(p), room),
+                *common,
+                partitions=count,
+                traced=traced,
             )
         if role in self._generations:
             return Processor(
-                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common, partitions=count
+                role,
+                [EVENTS],
+                lambda _, p: self._shard_sink(role, p, quarantine),
+                *common,
+                partitions=count,
+                traced=traced,
             )
-        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER, partitions=count)
+        return Processor(
+            role, KEPT, self._archive_sink, *common, linger=LINGER, partitions=count, traced=traced
+        )
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts
@@ -179,6 +195,7 @@ class Worker:
                 parts.settings.folder / "archive", parts.partitions, KafkaTail(parts.reader), parts.keys
             ),
             Allowance(rate, parts.settings.subject_burst) if (rate := parts.settings.subject_rate) else None,
+            self._tracing.traces(),
         )
 
     def _scrubbed(self) -> Scrubbed:
@@ -196,8 +213,8 @@ class Worker:
         def open_served(partition: int) -> Shard:
             return self._open_shard(role, Proposals(self._generations[role]).settled(), partition)
 
-        keys, progress = self._parts.keys, self._progress[role]
-        sink = ShardSink(role, partition, open_served, keys, quarantine, progress, self._followed)
+        keys, progress, traces = self._parts.keys, self._progress[role], self._tracing.traces()
+        sink = ShardSink(role, partition, open_served, keys, quarantine, progress, self._followed, traces)
         self._sinks[role][partition] = sink
         return sink
 
@@ -238,8 +255,8 @@ class Worker:
 
     def _archive_sink(self, topic: str, partition: int) -> Sink:
         root = self._parts.settings.folder / "archive"
-        progress = self._progress["archive"]
-        sink = ArchiveSink(topic, partition, lambda: ArchiveShard(root, topic, partition), progress)
+        progress, traces = self._progress["archive"], self._tracing.traces()
+        sink = ArchiveSink(topic, partition, lambda: ArchiveShard(root, topic, partition), progress, traces)
         self._archives[topic, partition] = sink
         return sink
 

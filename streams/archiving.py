@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
+from memfold.streams.traces import Traces, trace_applied
 
 LINGER = 0.5
 """Seconds that records are held back to make fewer, larger segments. Queries read what is not archived yet from Kafka."""
@@ -34,9 +36,14 @@ class ArchiveSink:
     longest_rest = LONGEST_REST
 
     def __init__(
-        self, topic: str, partition: int, open_archive: Callable[[], Archive], progress: Progress
+        self,
+        topic: str,
+        partition: int,
+        open_archive: Callable[[], Archive],
+        progress: Progress,
+        traces: Traces | None = None,
     ) -> None:
-        self._open_archive, self._progress = open_archive, progress
+        self._open_archive, self._progress, self._traces = open_archive, progress, traces
         self._topic, self._partition = topic, partition
         self._archive: Archive | None = None
         self._busy = threading.Lock()
@@ -50,9 +57,11 @@ class ArchiveSink:
         return position + 1
 
     async def process(self, records: Sequence[LogRecord]) -> None:
+        started = time.time_ns()
         await asyncio.to_thread(self._append, records)
         if self._topic == EVENTS:
             self._progress.advance(self._partition, records[-1].offset)
+            trace_applied(self._traces, "archive", records, started)
 
     def _append(self, records: Sequence[LogRecord]) -> None:
         with self._busy:

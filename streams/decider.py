@@ -48,6 +48,7 @@ from memfold.streams.projecting import open_batch
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.states import States
+from memfold.streams.traces import Attributes, Span, Traces, of_decision
 from memfold.streams.window import Window
 from memfold.streams.writer import LogWriter
 
@@ -67,6 +68,7 @@ class Decided:
 
     offset: int
     event: tuple[Envelope, bytes] | None = None
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class DecideRoom:
     past: SubjectPast
     allowance: Allowance | None = None
     """How often a subject's commands may ask a model; None: as often as they come."""
+    traces: Traces | None = None
 
 
 class DecideSink:
@@ -151,8 +154,20 @@ class DecideSink:
         # back reads the log: all that was decided before it has to stand there.
         alone = _for_whole_tenant(asked.command) or isinstance(asked.command, RevokeRequested)
         admit = self._window.admit_alone if alone else self._window.admit
-        postponed = self._postponed(asked, subject)
-        await admit(subject, size, lambda: self._decided(asked, postponed))
+        postponed, span = self._postponed(asked, subject), self._span(asked, record.traceparent)
+        await admit(subject, size, lambda: self._decided(asked, postponed, span))
+
+    def _span(self, asked: Asked, traceparent: bytes) -> Span | None:
+        """From here, so that the wait for its turn is in it, until its event is in the log."""
+        if self._room.traces is None:
+            return None
+        told: Attributes = {
+            "memfold.command_id": asked.envelope.command_id,
+            "memfold.command": asked.envelope.type,
+            "memfold.partition": self._partition,
+            "memfold.command_offset": asked.offset,
+        }
+        return self._room.traces.begin("decide", traceparent, told)
 
     def _postponed(self, asked: Asked, subject: tuple[str, str]) -> str:
         """Why a command asks no model now; empty where it may. Told as it is admitted, in the order of the log."""
@@ -166,7 +181,7 @@ class DecideSink:
             "they are kept as said, and `memfold retry` understands them later"
         )
 
-    async def _decided(self, asked: Asked, postponed: str) -> Decided:
+    async def _decided(self, asked: Asked, postponed: str, span: Span | None) -> Decided:
         envelope = asked.envelope
         state, models = await self._judging(envelope.tenant, envelope.subject)
         body = await self._body(asked, state, models, postponed)
@@ -174,7 +189,9 @@ class DecideSink:
         if _for_whole_tenant(asked.command):
             for each in self._states.whole_tenant(envelope.tenant):
                 each.fold(body)
-        return Decided(asked.offset, event_of(asked.envelope, asked.offset, body, self._room.keys))
+        if span is not None:
+            span.tell(of_decision(body))
+        return Decided(asked.offset, event_of(asked.envelope, asked.offset, body, self._room.keys), span)
 
     async def _body(
         self, asked: Asked, state: SubjectState, models: Models, postponed: str
@@ -218,9 +235,10 @@ class DecideSink:
     async def _deliver(self, decided: Sequence[Decided]) -> None:
         """Append the events of consecutive commands, then let everybody know who waits for them."""
         events = [one.event for one in decided if one.event is not None]
+        spans = [one.span for one in decided if one.event is not None]
         first = self.ledger.offset + 1
         if events:
-            await self._append(first, events)
+            await self._append(first, events, spans)
         envelopes = [envelope for envelope, _ in events]
         self.ledger.record(enumerate(envelopes, first), first + len(events), decided[-1].offset)
         for offset, (envelope, value) in enumerate(events, first):
@@ -231,10 +249,16 @@ class DecideSink:
                 self._states.raise_floor(offset)
         self._states.shrink()
         self._room.progress.advance(self._partition, decided[-1].offset)
+        for offset, span in enumerate(spans, first):
+            if span is not None:
+                span.end({"memfold.event_offset": offset})
 
-    async def _append(self, first: int, events: list[tuple[Envelope, bytes]]) -> None:
+    async def _append(
+        self, first: int, events: list[tuple[Envelope, bytes]], spans: Sequence[Span | None]
+    ) -> None:
         records = [(key_of(envelope.tenant, envelope.subject), value) for envelope, value in events]
-        offsets = await self._room.writer.append(EVENTS, self._partition, records)
+        traceparents = [b"" if span is None else span.traceparent for span in spans]
+        offsets = await self._room.writer.append(EVENTS, self._partition, records, traceparents)
         if offsets != list(range(first, first + len(events))):
             raise ForeignWriter(
                 f"{EVENTS}/{self._partition}: events were expected at {first} and after, but stand at {offsets}; "

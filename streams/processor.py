@@ -23,7 +23,8 @@ SinkOf = Callable[[str, int], Sink]
 
 
 class Processor:
-    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error.
+    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error. `traced`:
+    records come with the trace that they belong to.
 
     There is no restart inside: after a failed flush an agent that is restarted in its process consumes nothing for seconds, so
     the process ends and its supervisor starts it again.
@@ -39,12 +40,13 @@ class Processor:
         member: str = "",
         linger: float = 0.0,
         partitions: int | None = None,
+        traced: bool = False,
     ) -> None:
         """`partitions`: how many the log was made with; one beyond is refused, and with it everything."""
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sink_of, self._linger, self._partitions = sink_of, linger, partitions
-        self._reader = LogReader(connection)
+        self._traced, self._reader = traced, LogReader(connection, traced)
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
         self._changing = asyncio.Lock()
@@ -60,6 +62,7 @@ class Processor:
         app = PositionedApp.following(
             self._starts_of,
             connection.client_rack,
+            self._traced,
             id=f"memfold-{self.role}",
             broker=connection.faust_brokers(),
             broker_credentials=connection.faust_credentials(),

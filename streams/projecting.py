@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
+from memfold.streams.traces import Traces, trace_applied
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +97,9 @@ class ShardSink:
         quarantine: Quarantine,
         progress: Progress,
         followed: Callable[[int, Shard], None] = lambda partition, shard: None,
+        traces: Traces | None = None,
     ) -> None:
-        self._role, self._partition, self._followed = role, partition, followed
+        self._role, self._partition, self._followed, self._traces = role, partition, followed, traces
         self._open_shard, self._keys, self._quarantine, self._progress = (
             open_shard,
             keys,
@@ -118,12 +121,14 @@ class ShardSink:
         return self._position.offset + 1
 
     async def process(self, records: Sequence[LogRecord]) -> None:
+        started = time.time_ns()
         batch = await asyncio.to_thread(open_batch, records, self._keys)
         for record, reason in batch.unreadable:
             await self._quarantine.put(record, self._role, reason)
         async with self.turn:
             self._position = await asyncio.to_thread(self._fold, records, batch)
         self._progress.advance(self._partition, self._position.offset)
+        trace_applied(self._traces, self._role, records, started)
 
     def caught_up(self, shard: Shard, reader: LogReader) -> Shard:
         """Bring a shard of another generation to where this one stands. To be called with `turn` held."""

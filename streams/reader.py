@@ -17,16 +17,20 @@ from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, M
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
 from memfold.streams.refusals import failure_of
+from memfold.streams.traces import traceparent_in
 
 BATCH = 5_000
 _STALLED = 30.0
 
 
 class LogReader:
-    """Random access to the log, from any thread: each call has a consumer of its own."""
+    """Random access to the log, from any thread: each call has a consumer of its own.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    `traced`: records come with the trace that they belong to. Without it a record is equal to the same one in the archive.
+    """
+
+    def __init__(self, connection: Connection, traced: bool = False) -> None:
+        self._connection, self._traced = connection, traced
         self._idle: list[Consumer] = []
 
     @contextmanager
@@ -116,7 +120,13 @@ class LogReader:
         offset = message.offset()
         assert offset is not None
         return LogRecord(
-            topic, partition, offset, message.timestamp()[1], _bytes(message.key()), _bytes(message.value())
+            topic,
+            partition,
+            offset,
+            message.timestamp()[1],
+            _bytes(message.key()),
+            _bytes(message.value()),
+            traceparent_in(message.headers()) if self._traced else b"",
         )
 
     def unreachable(self, failure: KafkaException) -> MemfoldError:

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from memfold.memory.errors import NotWritten, WriteUnknown
 from memfold.streams.connection import Connection
 from memfold.streams.topics import MAX_RECORD
+from memfold.streams.traces import HEADER
 
 _REFUSED = {
     KafkaError.MSG_SIZE_TOO_LARGE,
@@ -59,18 +60,27 @@ class LogWriter:
 
         self._produce(topic, partition, key, value, delivered)
 
-    async def append(self, topic: str, partition: int, records: Sequence[tuple[bytes, bytes]]) -> list[int]:
+    async def append(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[tuple[bytes, bytes]],
+        traceparents: Sequence[bytes] = (),
+    ) -> list[int]:
         """Append (key, value) pairs in order; the offset of each. All of them are awaited before an error is raised.
+
+        `traceparents`: for each the trace that it belongs to, empty for none; left out, none has one.
 
         Raises NotWritten, or WriteUnknown when any of them may or may not have been written.
         """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[int]] = []
-        for key, value in records:
+        for (key, value), traceparent in zip(records, traceparents or [b""] * len(records), strict=True):
             future: asyncio.Future[int] = loop.create_future()
             futures.append(future)
+            settling = _settling(future, loop, topic, partition)
             try:
-                self._produce(topic, partition, key, value, _settling(future, loop, topic, partition))
+                self._produce(topic, partition, key, value, settling, traceparent)
             except NotWritten as failure:
                 _settle(future, failure)
         results = await asyncio.gather(*futures, return_exceptions=True)
@@ -86,9 +96,13 @@ class LogWriter:
         key: bytes,
         value: bytes,
         delivered: Callable[[KafkaError | None, Message], None],
+        traceparent: bytes = b"",
     ) -> None:
+        headers: list[tuple[str, str | bytes | None]] | None = (
+            [(HEADER, traceparent)] if traceparent else None
+        )
         try:
-            self._producer.produce(topic, value, key, partition, on_delivery=delivered)
+            self._producer.produce(topic, value, key, partition, on_delivery=delivered, headers=headers)
         except BufferError:
             raise NotWritten(
                 "the writer's queue is full: the broker takes records slower than they come; retry"

@@ -16,6 +16,7 @@ PAGES = {
     "docs/providers.md": 1,
     "docs/streaming.md": 1,
     "docs/importing.md": 1,
+    "docs/traces.md": 1,
 }
 """How many blocks of Python each page has; all other pages have none."""
 

@@ -58,6 +58,23 @@ def test_people_read_text() -> None:
     assert logged("text")[0].endswith("WARNING memfold.somewhere: put a/0/7 aside")
 
 
+REPEATING = """
+import logging
+from memfold.serve.logs import log_to_stderr
+log_to_stderr()
+for count in range(3):
+    logging.getLogger("opentelemetry.exporter").warning("no answer from %s", count)
+    logging.getLogger("memfold.somewhere").warning("once more")
+"""
+
+
+def test_a_collector_that_is_away_does_not_fill_the_log() -> None:
+    done = subprocess.run([sys.executable, "-c", REPEATING], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert len([line for line in lines if line.endswith("no answer from 0")]) == 1
+    assert len(lines) == 1 + 3
+
+
 def test_another_format_is_refused_by_name() -> None:
     argv = [sys.executable, "-m", "memfold.serve.cli", "doctor"]
     done = subprocess.run(argv, env={**os.environ, VARIABLE: "xml"}, capture_output=True, text=True)

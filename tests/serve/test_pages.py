@@ -14,6 +14,7 @@ EXPECTED = {
         "I like tea",
     ],
     "docs/importing.md": [],
+    "docs/traces.md": [],
 }
 
 

@@ -70,7 +70,7 @@ async def test_the_groups_tell_kafka_how_far_they_are(stack: Settings, memory: A
     """Tools that know nothing of memfold read the groups' offsets. Records travel together: what is committed is after the last."""
     user = f"grouped-{uuid.uuid4().hex[:8]}"
     await memory.add_many([{"messages": f"thing {n}"} for n in range(7)], user_id=user, infer=False)
-    servers = running_stack(stack)
+    servers = str(running_stack(stack))
     admin, reader = (
         AdminClient({"bootstrap.servers": servers}),
         LogReader(Connection(bootstrap_servers=str(servers))),
