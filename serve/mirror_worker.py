@@ -55,7 +55,13 @@ class MirrorWorker:
 
         def sink_of(_topic: str, partition: int) -> ShardSink:
             self._sinks[partition] = ShardSink(
-                role, partition, self._mirror.shard, self._parts.keys, quarantine, self._progress, traces
+                role,
+                partition,
+                self._mirror.shard,
+                self._parts.keys,
+                quarantine,
+                self._progress,
+                traces=traces,
             )
             return self._sinks[partition]
 
@@ -68,6 +74,7 @@ class MirrorWorker:
             state,
             self._member,
             traced=traces is not None,
+            partitions=self._parts.partitions,
         )
         self._processors.append(processor)
         self._closing.push_async_callback(processor.stop)
