@@ -73,8 +73,8 @@ class MirrorWorker:
             self._parts.connection,
             state,
             self._member,
-            partitions=self._parts.partitions,
             traced=traces is not None,
+            partitions=self._parts.partitions,
         )
         self._processors.append(processor)
         self._closing.push_async_callback(processor.stop)

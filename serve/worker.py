@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from memfold.audit.sealing import Sealer
 from memfold.audit.subject_past import FullLogPast
@@ -149,29 +150,17 @@ class Worker:
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine, traced: bool) -> Processor:
         state = self._parts.settings.folder / "run"
         common = (self._parts.connection, state, self._member)
-        count = self._parts.partitions
+        given: dict[str, Any] = {"partitions": self._parts.partitions, "traced": traced}
         if role == "decide":
             room = self._room(writer, quarantine)
             return Processor(
-                role,
-                [COMMANDS],
-                lambda _, p: DecideSink(p, self._ledger(p), room),
-                *common,
-                partitions=count,
-                traced=traced,
+                role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common, **given
             )
         if role in self._generations:
             return Processor(
-                role,
-                [EVENTS],
-                lambda _, p: self._shard_sink(role, p, quarantine),
-                *common,
-                partitions=count,
-                traced=traced,
+                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common, **given
             )
-        return Processor(
-            role, KEPT, self._archive_sink, *common, linger=LINGER, partitions=count, traced=traced
-        )
+        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER, **given)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts

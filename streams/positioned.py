@@ -55,8 +55,7 @@ class PositionedConsumer(Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """What was fetched, each partition's records together; as Faust's own, it ends when the partitions change hands."""
-        app: Any = self.app
-        generation = app.consumer_generation_id
+        generation = self.app.consumer_generation_id
         fetched, active = await self._wait_next_records(timeout)
         if fetched is None or self.should_stop:
             return
@@ -71,10 +70,10 @@ class PositionedConsumer(Consumer):
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
             for some in together(records):
-                if self.should_stop or not self.flow_active or app.consumer_generation_id != generation:
+                if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
                     return
                 message: Any = self._to_message(tp, some[-1])
-                message.key, message.value = None, [_record(record, app.keeps_traces) for record in some]
+                message.key, message.value = None, [_record(record) for record in some]
                 yield tp, message
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
@@ -110,15 +109,11 @@ class PositionedApp(faust.App):
 
     starts_of: StartsOf
     client_rack: str | None = None
-    keeps_traces: bool = False
-    """Whether records keep the header that tells their trace."""
 
     @classmethod
-    def following(
-        cls, starts_of: StartsOf, client_rack: str | None, traced: bool, **options: Any
-    ) -> PositionedApp:
+    def following(cls, starts_of: StartsOf, client_rack: str | None, **options: Any) -> PositionedApp:
         app = cls(**options)
-        app.client_rack, app.keeps_traces = client_rack, traced
+        app.client_rack = client_rack
         app.starts_of = starts_of
         app.transport = PositionedTransport(app.conf.broker, app, app.loop)
         assert app.transport.Consumer is PositionedConsumer
@@ -139,7 +134,7 @@ def together(records: Sequence[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def _record(record: Any, traced: bool) -> LogRecord:
+def _record(record: Any) -> LogRecord:
     return LogRecord(
         record.topic,
         record.partition,
@@ -147,5 +142,5 @@ def _record(record: Any, traced: bool) -> LogRecord:
         record.timestamp,
         record.key or b"",
         record.value or b"",
-        traceparent_in(record.headers) if traced else b"",
+        traceparent_in(record.headers) if record.headers else b"",
     )

@@ -23,8 +23,7 @@ SinkOf = Callable[[str, int], Sink]
 
 
 class Processor:
-    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error. `traced`:
-    records come with the trace that they belong to.
+    """Follows `topics` as the consumer group `memfold-<role>`; `failed` resolves when a follower ends with an error.
 
     There is no restart inside: after a failed flush an agent that is restarted in its process consumes nothing for seconds, so
     the process ends and its supervisor starts it again.
@@ -39,14 +38,15 @@ class Processor:
         state: Path,
         member: str = "",
         linger: float = 0.0,
-        partitions: int | None = None,
         traced: bool = False,
+        partitions: int | None = None,
     ) -> None:
-        """`partitions`: how many the log was made with; one beyond is refused, and with it everything."""
+        """`partitions`: how many the log was made with; one beyond is refused, and with it everything. `traced`: what is read from the
+        log, before records come live, has the trace that it belongs to as well."""
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sink_of, self._linger, self._partitions = sink_of, linger, partitions
-        self._traced, self._reader = traced, LogReader(connection, traced)
+        self._reader = LogReader(connection, traced)
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
         self._changing = asyncio.Lock()
@@ -62,7 +62,6 @@ class Processor:
         app = PositionedApp.following(
             self._starts_of,
             connection.client_rack,
-            self._traced,
             id=f"memfold-{self.role}",
             broker=connection.faust_brokers(),
             broker_credentials=connection.faust_credentials(),

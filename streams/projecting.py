@@ -99,7 +99,8 @@ class ShardSink:
         followed: Callable[[int, Shard], None] = lambda partition, shard: None,
         traces: Traces | None = None,
     ) -> None:
-        self._role, self._partition, self._followed, self._traces = role, partition, followed, traces
+        self._role, self._partition, self._traces = role, partition, traces
+        self._followed = followed
         self._open_shard, self._keys, self._quarantine, self._progress = (
             open_shard,
             keys,
