@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-long test-cluster lint types imports check docs bench eval clean
+.PHONY: demo test test-long test-cluster soak lint types imports check docs bench eval clean
 
 demo: .venv/.embedded  ## The golden example on a real Kafka: no key, no Docker, no Java installed by hand.
 	@$(BIN)/python examples/demo.py
@@ -13,8 +13,11 @@ test: .venv/.dev  ## The whole test suite, against a real Kafka for each of two 
 test-long: .venv/.dev  ## The long forms: ten kills where the suite has two, soaks.
 	@$(BIN)/python -m pytest -q -m long --timeout 3600
 
-test-cluster: .venv/.dev  ## Three brokers under load, killed one after the other: for the night.
+test-cluster: .venv/.dev  ## Brokers and workers killed, stopped, parted and changed under load: for the night.
 	@$(BIN)/python -m pytest -q -m cluster --timeout 1800
+
+soak: .venv/.dev  ## 20 minutes at 500 commands a second, a worker killed every minute and a broker every five.
+	@$(BIN)/python benchmarks/soak.py
 
 lint: .venv/.dev
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from memfold.infra.birth import birth_of
 from memfold.infra.home import write_private
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,20 @@ _LARGEST_OUTPUT = (
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
-    """Who a process was when it was started: what it is for, its pid, and when it started (seconds since the epoch)."""
+    """Who a process was when it was started: what it is for, its pid, and when it started (seconds since the epoch).
+
+    `born`: the same by no clock (birth.py), "" where that is not known; then the start decides.
+    """
 
     role: str
     pid: int
     started: float
+    born: str = ""
 
     @classmethod
     def of(cls, role: str, pid: int) -> ProcessRecord:
         """The record of a process that exists now; raises psutil.NoSuchProcess if it does not."""
-        return cls(role, pid, psutil.Process(pid).create_time())
+        return cls(role, pid, psutil.Process(pid).create_time(), birth_of(pid))
 
 
 def start_process(
@@ -132,7 +137,12 @@ def clear_stale(run: Path, deadline: float, last: str = "broker") -> list[Proces
 def _find(record: ProcessRecord) -> psutil.Process | None:
     try:
         process = psutil.Process(record.pid)
-        same = abs(process.create_time() - record.started) <= _SAME_START
+        born = birth_of(record.pid)
+        same = (
+            born == record.born
+            if born and record.born
+            else abs(process.create_time() - record.started) <= _SAME_START
+        )
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

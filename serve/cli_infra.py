@@ -10,6 +10,7 @@ import typer
 from memfold.infra.acls import ROLES, acls_of, kafka_acls_line, strimzi_user
 from memfold.memory.errors import InvalidInput
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
+from memfold.serve.partition_count import known_partitions
 from memfold.serve.registering import registered, subjects
 from memfold.serve.registry_settings import RegistrySettings
 from memfold.serve.settings import settings_from
@@ -73,7 +74,9 @@ def topics(home: Home = None, bootstrap_servers: Bootstrap = None) -> None:
             "the embedded Kafka makes its own topics; for another one name it: MEMFOLD_BOOTSTRAP_SERVERS or --bootstrap-servers"
         )
     plan = settings.topic_plan()
-    partitions = ensure_topics(settings.connection(servers), plan, ["setup"])
+    partitions = ensure_topics(
+        settings.connection(servers), plan, ["setup"], known_partitions(settings.folder)
+    )
     console.print(
         f"{servers}: the topics are there, {partitions} partitions, and keep history; at least {plan.min_insync} brokers have a "
         "record before it counts as written",

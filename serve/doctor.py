@@ -15,6 +15,7 @@ from memfold.providers.presets import OFFLINE, models_from
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.records import Item, Message
 from memfold.serve.embedded import running_stack
+from memfold.serve.partition_count import known_partitions
 from memfold.serve.settings import Settings
 from memfold.streams.topics import ensure_topics
 
@@ -105,5 +106,6 @@ def _kafka(settings: Settings) -> str:
     bootstrap_servers = running_stack(settings) or settings.bootstrap_servers
     if bootstrap_servers is None:
         return "no stack runs in this home; `memfold up` starts one"
-    partitions = ensure_topics(settings.connection(bootstrap_servers), settings.topic_plan())
+    connection, known = settings.connection(bootstrap_servers), known_partitions(settings.folder)
+    partitions = ensure_topics(connection, settings.topic_plan(), known=known)
     return f"{bootstrap_servers}, {partitions} partitions"

@@ -56,7 +56,15 @@ class MirrorWorker:
             return self._sinks[partition]
 
         state = self._parts.settings.folder / "run"
-        processor = Processor(role, [EVENTS], sink_of, self._parts.connection, state, self._member)
+        processor = Processor(
+            role,
+            [EVENTS],
+            sink_of,
+            self._parts.connection,
+            state,
+            self._member,
+            partitions=self._parts.partitions,
+        )
         self._processors.append(processor)
         self._closing.push_async_callback(processor.stop)
         await processor.start()

@@ -12,6 +12,7 @@ from memfold.projections.vector_index import LanceMemoryIndex
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS, KEPT
+from memfold.serve.partition_count import known_partitions, note_partitions
 from memfold.serve.settings import Settings
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
@@ -33,8 +34,15 @@ class Parts:
     feed: LanceMemoryFeed
 
     @classmethod
-    def open(cls, settings: Settings, bootstrap_servers: str | None, roles: Sequence[str] = ()) -> Parts:
-        """`roles`: what this process will do (infra/acls.py); a right that it lacks is said now.
+    def open(
+        cls,
+        settings: Settings,
+        bootstrap_servers: str | None,
+        roles: Sequence[str] = (),
+        *,
+        beyond: bool = False,
+    ) -> Parts:
+        """`roles`: what this process will do (infra/acls.py); a right that it lacks is said now. `beyond`: as `ensure_topics` has it.
 
         Raises BrokerUnreachable, NotAuthorized, BrokerTooOld, TopicMisconfigured, WrongKey: nothing is served over a log that is
         not safe.
@@ -45,8 +53,9 @@ class Parts:
                 f"no Kafka: nothing runs in {home} and bootstrap_servers is not set. Start one with `memfold up`"
             )
         connection = settings.connection(bootstrap_servers)
-        partitions = ensure_topics(connection, settings.topic_plan(), roles)
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        known = known_partitions(home)
+        partitions = ensure_topics(connection, settings.topic_plan(), roles, known, beyond=beyond)
+        note_partitions(home, partitions)
         keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
         reader = LogReader(connection)
         _refuse_lost_keys(keys, reader, partitions)

@@ -30,10 +30,11 @@ from memfold.replay.repartitioning import (
 from memfold.replay.restoring import LogRestorer, Restored
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import key_of
+from memfold.schemas.partitions import KEPT, key_of
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import running_stack
 from memfold.serve.embedding import models_of
+from memfold.serve.partition_count import known_partitions
 from memfold.serve.repartitioned import (
     BEGUN,
     MOVED,
@@ -55,7 +56,7 @@ from memfold.streams.refilling import (
     take_times_from_broker,
     unfinished,
 )
-from memfold.streams.topics import ensure_topics
+from memfold.streams.topics import ensure_topics, partition_counts
 
 
 def repartition_home(
@@ -72,7 +73,7 @@ def repartition_home(
     into = into.expanduser().absolute()
     _check(settings, partitions, into)
     with Broker(settings.folder) as old, closing(LogReader(settings.connection(old.bootstrap))) as reader:
-        was = ensure_topics(settings.connection(old.bootstrap), settings.topic_plan())
+        was = _was(settings, settings.connection(old.bootstrap), reader)
         check_counts(was, partitions)
         write(settings.folder / MOVED, Moved(str(into), partitions))
         prepare_home(into)
@@ -97,6 +98,27 @@ def repartition_home(
     write(into / WHOLE, done)
     (into / BEGUN).unlink()
     return done
+
+
+def _was(settings: Settings, connection: Connection, reader: LogReader) -> int:
+    """The partitions that the log was made with. Where somebody added some since, they hold nothing of memfold's, or this is refused."""
+    was = ensure_topics(
+        connection, settings.topic_plan(), known=known_partitions(settings.folder), beyond=True
+    )
+    counts = partition_counts(connection)
+    added = [(topic, partition) for topic in KEPT for partition in range(was, counts[topic])]
+    strange = [
+        f"{topic}/{partition}"
+        for (topic, partition), (low, end) in reader.all_bounds(added).items()
+        if low < end
+    ]
+    if strange:
+        raise InvalidInput(
+            f"{', '.join(strange)} hold records, and this log was made with {was} partitions: somebody wrote them past memfold, and they "
+            "would be left behind. Nothing was changed. Keep what is wanted of them, delete them with kafka-delete-records, and run this "
+            "again"
+        )
+    return was
 
 
 def _check(settings: Settings, partitions: int, into: Path) -> None:

@@ -54,7 +54,8 @@ def seal_now(settings: Settings) -> dict[str, Any]:
 
     Raises BrokerUnreachable, SealRefused, SealKeyReplaced, NotVisibleYet where the workers do not come that far in two minutes.
     """
-    parts = Parts.open(settings, running_stack(settings) or settings.bootstrap_servers)
+    # What is in the log has to be archived also where somebody added partitions: it is the way back from there.
+    parts = Parts.open(settings, running_stack(settings) or settings.bootstrap_servers, beyond=True)
     try:
         ends = parts.ends()
         for (topic, partition), end in ends.items():

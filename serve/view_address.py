@@ -13,21 +13,28 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from memfold.infra.birth import birth_of
+
 
 class ViewAddress(Struct, frozen=True):
-    """A worker's view: its URL, the roles it runs, and the process that it is (machine, pid and start time)."""
+    """A worker's view: its URL, the roles it runs, and the process that it is (machine, pid, start time and birth)."""
 
     url: str
     roles: tuple[str, ...]
     pid: int
     started: float
     machine: str = ""
+    born: str = ""
+    """As infra/birth.py tells it: no correction of the machine's clock changes it."""
 
     @property
     def gone(self) -> bool:
         """Whether it is known to have ended. A pid that another process has since is told by its start time."""
         if self.machine != socket.gethostname():
             return False
+        born = birth_of(self.pid)
+        if born and self.born:
+            return born != self.born
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) >= 0.01
         except psutil.NoSuchProcess:
@@ -51,6 +58,7 @@ def announce(home: Path, url: str, roles: tuple[str, ...]) -> Path:
         "pid": process.pid,
         "started": process.create_time(),
         "machine": machine,
+        "born": birth_of(process.pid),
     }
     temporary.write_text(json.dumps(fields))
     temporary.rename(path)
@@ -81,6 +89,7 @@ def _said(home: Path) -> list[tuple[Path, ViewAddress]]:
             fields["pid"],
             fields["started"],
             fields.get("machine", socket.gethostname()),
+            fields.get("born", ""),
         )
         found.append((path, address))
     return found

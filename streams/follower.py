@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from memfold.memory.errors import ShardLocked
 from memfold.schemas.records import LogRecord
 from memfold.streams.reader import LogReader
 
+logger = logging.getLogger(__name__)
+
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
+_LOOKS_AGAIN = 0.5
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
 
@@ -38,7 +43,10 @@ class Sink(Protocol):
     load the follower rests between two batches as long as the last one took."""
 
     async def open(self, failed: Failed) -> int:
-        """The first offset that is wanted. `failed` is for what goes wrong while nobody waits for `process`."""
+        """The first offset that is wanted. `failed` is for what goes wrong while nobody waits for `process`.
+
+        Raises ShardLocked while another process still has what is to be opened; then it is called again.
+        """
         ...
 
     async def process(self, records: Sequence[LogRecord]) -> None:
@@ -51,9 +59,9 @@ class Sink(Protocol):
 
 
 class Live(Struct, frozen=True):
-    """A record as Faust delivered it, with what acknowledges it."""
+    """Consecutive records as Faust delivered them, one or more, with what acknowledges them."""
 
-    record: LogRecord
+    records: list[LogRecord]
     acknowledge: Callable[[], None]
 
 
@@ -65,17 +73,29 @@ class Follower:
     ) -> None:
         self.topic, self.partition, self.sink = topic, partition, sink
         self._reader, self._linger = reader, linger
-        self._many = asyncio.Event()
-        self._queue: asyncio.Queue[Live] = asyncio.Queue(QUEUED)
+        self._many, self._room = asyncio.Event(), asyncio.Event()
+        self._queue: asyncio.Queue[Live] = asyncio.Queue()
+        self._queued = 0
+        """Records in the queue."""
+        self._closed = False
         self._task: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[int] | None = None
+        self._opened = False
         self._next = 0
         self._ended, self._pause = 0.0, 0.0
 
     async def start(self, failed: Failed) -> int:
-        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it."""
-        self._next = await self.sink.open(failed)
-        _, end = await asyncio.to_thread(self._reader.bounds, self.topic, self.partition)
-        self._task = asyncio.create_task(self._run(end), name=f"{self.topic}/{self.partition}")
+        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it.
+
+        A process that was stopped past its session keeps the locks of partitions that are no longer its own. This partition then
+        waits until it lets go or dies, by itself: the others of this process have nothing to do with it.
+        """
+        try:
+            await self._open(failed)
+        except ShardLocked as held:
+            logger.warning("%s/%s waits: %s", self.topic, self.partition, held)
+        end = await self._end()
+        self._task = asyncio.create_task(self._run(failed, end), name=f"{self.topic}/{self.partition}")
 
         def ended(task: asyncio.Task[None]) -> None:
             failure = None if task.cancelled() else task.exception()
@@ -86,17 +106,46 @@ class Follower:
         return max(end, self._next)
 
     async def offer(self, live: Live) -> None:
-        """Hand over a live record; waits while the sink is `QUEUED` records behind."""
-        await self._queue.put(live)
-        if self._queue.qsize() >= QUEUED // 2:
+        """Hand over live records; waits while the sink is `QUEUED` records behind. Once closed, they are for the next owner."""
+        if not self._opened:
+            # They are read from the log once the sink is open: to keep them until then would hold up every other partition.
+            live.acknowledge()
+            return
+        while self._queued >= QUEUED and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.put_nowait(live)
+        self._queued += len(live.records)
+        if self._queued >= QUEUED // 2:
             self._many.set()
 
-    async def _run(self, end: int) -> None:
+    async def _open(self, failed: Failed) -> None:
+        """Not given up when its waiter is: a thread that opens a shard cannot be called back, and what it opens has to be closed."""
+        self._opening = asyncio.create_task(self.sink.open(failed))
+        await asyncio.wait([self._opening])
+        self._next = self._opening.result()
+        self._opened = True
+
+    async def _end(self) -> int:
+        return (await asyncio.to_thread(self._reader.bounds, self.topic, self.partition))[1]
+
+    async def _open_at_last(self, failed: Failed) -> None:
+        while not self._opened:
+            await asyncio.sleep(_LOOKS_AGAIN)
+            with contextlib.suppress(ShardLocked):
+                await self._open(failed)
+        logger.warning("%s/%s is free and goes on", self.topic, self.partition)
+
+    async def _run(self, failed: Failed, end: int) -> None:
+        if not self._opened:
+            await self._open_at_last(failed)
+            # Only now: what came until here was not queued.
+            end = await self._end()
         await self._read_gap(end)
         while True:
             batch = await self._batch()
-            await self._read_gap(batch[0].record.offset)
-            fresh = [live.record for live in batch if live.record.offset >= self._next]
+            await self._read_gap(batch[0].records[0].offset)
+            fresh = [record for live in batch for record in live.records if record.offset >= self._next]
             if fresh:
                 began = time.monotonic()
                 await self.sink.process(fresh)
@@ -113,11 +162,12 @@ class Follower:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._many.wait(), wait)
         self._many.clear()
-        size = len(batch[0].record.value)
+        size = _size(batch[0])
         while size < _BATCH_BYTES and not self._queue.empty():
-            live = self._queue.get_nowait()
-            size += len(live.record.value)
-            batch.append(live)
+            batch.append(self._queue.get_nowait())
+            size += _size(batch[-1])
+        self._queued -= sum(len(live.records) for live in batch)
+        self._room.set()
         return batch
 
     async def _read_gap(self, end: int) -> None:
@@ -130,7 +180,17 @@ class Follower:
 
     async def close(self) -> None:
         """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again."""
+        self._closed = True
+        self._room.set()
         if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
+        if self._opening:
+            await asyncio.wait([self._opening])
+            if not self._opening.cancelled():
+                self._opening.exception()
         await self.sink.close()
+
+
+def _size(live: Live) -> int:
+    return sum(len(record.value) for record in live.records)

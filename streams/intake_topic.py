@@ -23,9 +23,10 @@ from confluent_kafka import (
 from memfold.infra.acls import READER_GROUP
 from memfold.memory.errors import BrokerUnreachable, InvalidInput, LogDamaged, MemfoldError, SourceTruncated
 from memfold.memory.intake_source import Place, SourceRecord
+from memfold.streams.broker_settings import TIMEOUT
 from memfold.streams.connection import Connection
 from memfold.streams.refusals import failure_of
-from memfold.streams.topics import TIMEOUT, admin_of
+from memfold.streams.topics import admin_of
 
 AT_ONCE = 500
 WAITED = 0.25

@@ -21,9 +21,10 @@ from confluent_kafka.admin import (
 from memfold.memory.errors import NotWritten, RestoreRefused, WriteUnknown
 from memfold.schemas.partitions import KEPT
 from memfold.schemas.records import LogRecord
+from memfold.streams.broker_settings import TIMEOUT
 from memfold.streams.connection import Connection, once_settled
 from memfold.streams.refusals import failure_of
-from memfold.streams.topics import MAX_RECORD, REQUIRED, TIMEOUT, TopicPlan, admin_of
+from memfold.streams.topics import MAX_RECORD, REQUIRED, TopicPlan, admin_of
 
 _TIMES = "message.timestamp.type"
 _DELIVERY = 60.0

@@ -18,10 +18,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from memfold.memory.errors import BrokerTooOld, TopicMisconfigured
+from memfold.memory.errors import TopicMisconfigured
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
+from memfold.streams.broker_settings import TIMEOUT, wrong_broker
 from memfold.streams.connection import Connection, once_settled
-from memfold.streams.refusals import OLDEST, failure_of, is_stranger, too_old
+from memfold.streams.counts import check_counts
+from memfold.streams.refusals import failure_of, is_stranger
 from memfold.streams.rights import require_rights
 
 MAX_RECORD = 8 * 1024 * 1024
@@ -32,8 +34,6 @@ REQUIRED = {
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(MAX_RECORD),
 }
-TIMEOUT = 8.0
-_VERSION = "inter.broker.protocol.version"
 _UNFINISHED = "; where `memfold restore` was interrupted, run it again instead"
 
 
@@ -46,11 +46,20 @@ class TopicPlan:
     min_insync: int = 1
 
 
-def ensure_topics(connection: Connection, plan: TopicPlan, roles: Sequence[str] = ()) -> int:
+def ensure_topics(
+    connection: Connection,
+    plan: TopicPlan,
+    roles: Sequence[str] = (),
+    known: int | None = None,
+    *,
+    beyond: bool = False,
+) -> int:
     """Make the topics that are missing and check all of them; the partition count that the log has.
 
-    Raises BrokerUnreachable within 10 s, NotAuthorized where the roles lack a right, BrokerTooOld, TopicMisconfigured naming
-    every wrong setting.
+    `known`: the count that the log was made with, where that is written down. `beyond`: for who puts it right, partitions that were
+    added since are let be.
+    Raises BrokerUnreachable within 10 s, NotAuthorized where the roles lack a right, BrokerTooOld, TopicMisconfigured naming every
+    wrong setting.
     """
     heard: list[KafkaError] = []
     admin = admin_of(connection, heard.append)
@@ -59,17 +68,13 @@ def ensure_topics(connection: Connection, plan: TopicPlan, roles: Sequence[str] 
         counts = {name: len(topic.partitions) for name, topic in existing.items()}
         if roles:
             require_rights(admin, connection, roles)
-        _create(admin, plan, counts)
-        wrong = _wrong_settings(admin, plan) + _wrong_broker(admin)
+        partitions = known or counts.get(COMMANDS) or counts.get(EVENTS) or plan.partitions
+        check_counts(counts, partitions, beyond)
+        _create(admin, plan, counts, partitions)
+        wrong = _wrong_settings(admin, plan) + wrong_broker(admin)
     except KafkaException as failure:
         admin.poll(0)
         raise failure_of(connection, failure.args[0], heard) from failure
-    partitions = counts.get(COMMANDS, plan.partitions)
-    for name in KEPT:
-        if counts.get(name, partitions) != partitions:
-            wrong.append(
-                f"{name} has {counts[name]} partitions, {COMMANDS} has {partitions}; they must be equal"
-            )
     if wrong:
         raise TopicMisconfigured(
             "this log would not keep history: "
@@ -78,6 +83,18 @@ def ensure_topics(connection: Connection, plan: TopicPlan, roles: Sequence[str] 
             + (_UNFINISHED if any("is CreateTime" in each for each in wrong) else "")
         )
     return partitions
+
+
+def partition_counts(connection: Connection) -> dict[str, int]:
+    """How many each kept topic that there is has now, whatever it was made with. Raises BrokerUnreachable, NotAuthorized."""
+    heard: list[KafkaError] = []
+    admin = admin_of(connection, heard.append)
+    try:
+        topics = _known(admin, heard).topics
+    except KafkaException as failure:
+        admin.poll(0)
+        raise failure_of(connection, failure.args[0], heard) from failure
+    return {name: len(topics[name].partitions) for name in KEPT if name in topics}
 
 
 def _known(admin: AdminClient, heard: list[KafkaError]) -> ClusterMetadata:
@@ -97,8 +114,7 @@ def admin_of(connection: Connection, hears: Callable[[KafkaError], None] | None 
     return AdminClient(settings | ({"error_cb": hears} if hears else {}))
 
 
-def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int]) -> None:
-    partitions = counts.get(COMMANDS) or counts.get(EVENTS) or plan.partitions
+def _create(admin: AdminClient, plan: TopicPlan, counts: Mapping[str, int], partitions: int) -> None:
     settings = REQUIRED | {"min.insync.replicas": str(plan.min_insync)}
     new = [
         NewTopic(name, count, plan.replication, config=settings)
@@ -135,27 +151,4 @@ def _wrong_settings(admin: AdminClient, plan: TopicPlan) -> list[str]:
             wrong.append(
                 f"{resource.name}: min.insync.replicas is {in_sync}, must be at least {plan.min_insync}"
             )
-    return wrong
-
-
-def _wrong_broker(admin: AdminClient) -> list[str]:
-    wrong: list[str] = []
-    brokers = admin.list_topics(timeout=TIMEOUT).brokers
-    # A broker tells its own settings only, so each is asked by itself.
-    asked = [
-        admin.describe_configs([ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=TIMEOUT)
-        for broker in brokers
-    ]
-    old: list[str] = []
-    for resource, future in (pair for each in asked for pair in each.items()):
-        found = future.result()
-        if _VERSION in found and too_old(found[_VERSION].value):
-            old.append(f"broker {resource.name} ({_VERSION} {found[_VERSION].value})")
-        if found["auto.create.topics.enable"].value != "false":
-            # A topic made by accident has the broker's defaults, which forget after seven days.
-            wrong.append(f"broker {resource.name}: auto.create.topics.enable is true, must be false")
-    if old:
-        raise BrokerTooOld(
-            f"{', '.join(sorted(old))}: memfold needs Kafka {'.'.join(map(str, OLDEST))} or newer; upgrade, then start again"
-        )
     return wrong

@@ -33,11 +33,12 @@ class Node:
     folder: Path
     client: int
     controller: int
+    host: str = LOOPBACK
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
-        return f"{LOOPBACK}:{self.client}"
+        return f"{self.host}:{self.client}"
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class Cluster:
         return int(self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader)
 
     def _properties(self, node: Node) -> str:
-        voters = ",".join(f"{n.number}@{LOOPBACK}:{n.controller}" for n in self.nodes)
+        voters = ",".join(f"{n.number}@{n.host}:{n.controller}" for n in self.nodes)
         replicas = len(self.nodes)
         doors = {"CLIENT": node.client, "CONTROLLER": node.controller, **self.doors}
         settings: dict[str, str | int] = {
@@ -135,7 +136,7 @@ class Cluster:
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "CLIENT",
-            "listeners": ",".join(f"{name}://{LOOPBACK}:{port}" for name, port in doors.items()),
+            "listeners": ",".join(f"{name}://{node.host}:{port}" for name, port in doors.items()),
             "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": "data",
             "auto.create.topics.enable": "false",
@@ -171,10 +172,16 @@ def running_cluster(
     clients: Mapping[str, str] | None = None,
     format_options: Sequence[str] = (),
     doors: Mapping[str, int] | None = None,
+    hosts: Sequence[str] = (),
 ) -> Iterator[Cluster]:
-    """A cluster of `nodes`, up when the block begins and gone when it ends."""
+    """A cluster of `nodes`, up when the block begins and gone when it ends. `hosts`: their addresses; all on loopback if left out."""
     ports = free_ports(2 * nodes)
-    made = [Node(n + 1, folder / f"node-{n + 1}", ports[2 * n], ports[2 * n + 1]) for n in range(nodes)]
+    made = [
+        Node(
+            n + 1, folder / f"node-{n + 1}", ports[2 * n], ports[2 * n + 1], (hosts or [LOOPBACK] * nodes)[n]
+        )
+        for n in range(nodes)
+    ]
     cluster = Cluster(made, kafka_runtime(), settings or {}, clients or {}, doors or {})
     cluster.format(format_options)
     try:

@@ -14,6 +14,7 @@ from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import running_stack
 from memfold.serve.replaying import standings_of_workers
 from memfold.serve.running import status_now
+from memfold.serve.seals import Checking, seal_now
 from memfold.serve.settings import Settings
 from memfold.serve.verifying import verify_served
 from memfold.streams.reader import LogReader
@@ -22,7 +23,7 @@ SETTLED = 90.0
 
 
 def reader_of(settings: Settings) -> LogReader:
-    servers = running_stack(settings)
+    servers = running_stack(settings) or settings.bootstrap_servers
     assert servers is not None
     return LogReader(settings.connection(servers))
 
@@ -32,21 +33,26 @@ def records(reader: LogReader, topic: str, partition: int) -> list[LogRecord]:
     return [record for batch in reader.read(topic, partition, 0, end) for record in batch]
 
 
-async def settled(settings: Settings) -> None:
+async def settled(settings: Settings, within: float = SETTLED) -> None:
     """Wait until every role has come to the end of the log."""
-    deadline = time.monotonic() + SETTLED
+    deadline = time.monotonic() + within
     status = await status_now(settings)
     while time.monotonic() < deadline:
         if all(role["running"] and role["lag"] == 0 for role in status["roles"]):
             return
         await asyncio.sleep(0.2)
         status = await status_now(settings)
-    raise AssertionError(f"not settled within {SETTLED:g} s: {status}")
+    raise AssertionError(f"not settled within {within:g} s: {status}")
 
 
-async def everything_holds(settings: Settings, acknowledged: Collection[str]) -> None:
-    """The checks; `acknowledged` are command ids that callers were told are in the log."""
-    await settled(settings)
+async def everything_holds(
+    settings: Settings, acknowledged: Collection[str], within: float = SETTLED
+) -> Counter[str]:
+    """The checks; `acknowledged` are command ids that callers were told are in the log. `within`: seconds to catch up.
+
+    How often each command of the log counts, by its id.
+    """
+    await settled(settings, within)
     reader = reader_of(settings)
     counted: Counter[str] = Counter()
     for partition in range(settings.partitions):
@@ -77,6 +83,18 @@ async def everything_holds(settings: Settings, acknowledged: Collection[str]) ->
         assert all(one.equal for one in compared), (
             f"a projection is not the fold of the log ({source}): {compared}"
         )
+    return counted
+
+
+def the_log_verifies(settings: Settings) -> None:
+    """Sealed as it is now, every record authenticates, and every seal from before is a beginning of this one."""
+    seal_now(settings)
+    checking = Checking(settings, log=True, key=None)
+    try:
+        report = checking.verify([], [], 0, True, lambda _: None)
+    finally:
+        checking.close()
+    assert report.ok, report.findings
 
 
 def _command_id(record: LogRecord) -> str | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from memfold.serve.embedded import EmbeddedStack
+from memfold.infra.home import prepare_home
+from memfold.serve.embedded import EmbeddedStack, environment_of, shape_of, wait_ready
 from memfold.serve.settings import Settings, settings_from
 
 
@@ -18,5 +22,26 @@ def running_in(home: Path, *, separate: bool = False, workers: int = 1, **given:
     running = EmbeddedStack.start(settings, separate, workers)
     try:
         yield settings
+    finally:
+        running.stop()
+
+
+@contextmanager
+def running_behind(prefix: Sequence[str], settings: Settings, workers: int) -> Iterator[None]:
+    """The same with `prefix` before the command line: a stack on another machine's network."""
+    argv = [*prefix, sys.executable, "-m", "memfold.serve.cli", "up", "--plain", "--parent-pipe"]
+    with (prepare_home(settings.folder) / "logs" / "up.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*argv, *shape_of(False, workers)],
+            env={**os.environ, **environment_of(settings)},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    running = EmbeddedStack(process, "")
+    try:
+        wait_ready(settings.folder, process)
+        yield
     finally:
         running.stop()

@@ -12,6 +12,7 @@ import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
@@ -196,7 +197,7 @@ async def test_a_watch_misses_and_repeats_nothing_while_processes_are_killed(sha
             async with turns:
                 if number in at:
                     os.kill(pid_of(shaken, at[number]), signal.SIGKILL)
-                whose = {"user_id": users[number % 20], "agent_id": agent}
+                whose: dict[str, Any] = {"user_id": users[number % 20], "agent_id": agent}
                 await add_until_there(memory, f"fact {number}", f"{agent}/{number}", **whose)
 
         async def throughout() -> list[str]:

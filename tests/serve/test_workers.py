@@ -15,9 +15,9 @@ from memfold import AsyncMemory
 from memfold.infra.stack_file import State, running_stack
 from memfold.serve.replaying import rebuild_served, rollback_served
 from memfold.serve.settings import Settings
-from memfold.serve.view_client import views_of
 from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds, settled
+from tests.serve.owning import owners, shared
 from tests.serve.stacks import running_in
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -37,27 +37,6 @@ def pid_of(settings: Settings, role: str) -> int | None:
     assert stack is not None
     (pid,) = [one.pid for one in stack.processes if one.role == role and one.state is State.READY] or [None]
     return pid
-
-
-async def owners(settings: Settings, role: str = "decide") -> dict[int, list[int]]:
-    """{pid: partitions} as the workers themselves say; of those that answer."""
-    async with views_of(settings) as views:
-        return {
-            one["pid"]: sorted(map(int, one["positions"][role]))
-            for one in await views.status()
-            if "positions" in one
-        }
-
-
-async def shared(settings: Settings) -> dict[int, list[int]]:
-    """Wait until two workers have all partitions between them."""
-    async with asyncio.timeout(60):
-        while True:
-            found = await owners(settings)
-            held = sorted(partition for each in found.values() for partition in each)
-            if len(found) == 2 and all(found.values()) and held == [0, 1, 2, 3]:
-                return found
-            await asyncio.sleep(0.2)
 
 
 async def add(memory: AsyncMemory, user: str, number: int) -> str:
