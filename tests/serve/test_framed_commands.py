@@ -61,7 +61,9 @@ async def test_a_command_of_confluents_serializer_is_decided(stack: Settings, me
     registry = SchemaRegistryClient.new_client({"url": "mock://commands"})
     registry.register_schema(f"{COMMANDS}-value", Schema(newest("envelope").text, "AVRO"))
     write = AvroSerializer(
-        registry, newest("envelope").text, conf={"auto.register.schemas": False, "use.latest.version": True}
+        registry,
+        newest("envelope").text,
+        conf={"auto.register.schemas": False, "use.latest.version": True},  # pyright: ignore[reportCallIssue]
     )
     subject, envelope = sealed(stack, user, "I keep bees")
     value = write(envelope, SerializationContext(COMMANDS, MessageField.VALUE))

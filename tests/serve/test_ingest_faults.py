@@ -74,12 +74,15 @@ def test_a_topic_of_another_cluster_is_taken_in(
     assert texts(stack, user) == ["said 1"]
 
 
-def test_standard_input_is_taken_in_and_again_counts_once(stack: Settings, user: str, mapping: str) -> None:
+def test_standard_input_is_taken_in_and_the_same_lines_in_a_file_count_no_second_time(
+    stack: Settings, user: str, mapping: str, tmp_path: Path
+) -> None:
     lines = "".join(line(user, n) + "\n" for n in range(3))
-    for _ in range(2):
-        words = command(stack, "jsonl", "-", "--mapping", mapping)
-        done = subprocess.run(words, input=lines, capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout)["written"] == 3
+    words = command(stack, "jsonl", "-", "--mapping", mapping)
+    done = subprocess.run(words, input=lines, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["written"] == 3
+    (tmp_path / "same.jsonl").write_text(lines)
+    assert report(stack, "jsonl", str(tmp_path / "same.jsonl"), "--mapping", mapping)["written"] == 3
     assert decided(stack, user) == (3, 6)
 
 

@@ -68,7 +68,7 @@ def records(client: SchemaRegistryClient) -> AvroRecords:
 def test_what_confluents_serializer_writes_is_read_and_so_is_json_beside_it(
     client: SchemaRegistryClient, records: AvroRecords
 ) -> None:
-    write = AvroSerializer(client, CHAT)
+    write = AvroSerializer(client, CHAT)  # pyright: ignore[reportCallIssue]
     value = write(SAID, SerializationContext("chats", MessageField.VALUE))
     assert value is not None
     assert records.object_in(value) == FOUND
