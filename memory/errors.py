@@ -136,3 +136,19 @@ class IngestRunning(MemfoldError, RuntimeError):
 
 class NoRoom(MemfoldError, OSError):
     """The disk has no room for a new generation; the served one is as it was. Do: free as much as the message says, call again."""
+
+
+class RegistryExtraMissing(MemfoldError, ImportError):
+    """What speaks to a schema registry is not installed. Do: `pip install "memfold[registry]"`."""
+
+
+class RegistryUnreachable(MemfoldError, ConnectionError):
+    """The schema registry gives no usable answer. Do: correct the URL that the message names, or wait for the registry, and call again."""
+
+
+class RegistryRefused(MemfoldError, PermissionError):
+    """The schema registry does not take what was asked. Do: what it says; credentials are MEMFOLD_REGISTRY_*."""
+
+
+class SourceTruncated(MemfoldError, LookupError):
+    """A topic's retention took records before they were ingested. Do: `--without-lost` goes on behind them; lengthen the retention."""

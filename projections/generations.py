@@ -32,18 +32,18 @@ class Generations:
     """The generations of the projection `name` ("vector", "graph") below `root`. Holds no state: any process may have one."""
 
     def __init__(self, root: Path, name: str) -> None:
-        self._folder = root / name
-        self._pointer, self._before = self._folder / "served", self._folder / "previous"
+        self.folder = root / name
+        self.pointer_path, self._before = self.folder / "served", self.folder / "previous"
 
     def served(self) -> str:
         """The generation that is served; the first one as long as none was ever chosen. Raises ShardDamaged."""
         try:
-            name = self._pointer.read_text()
+            name = self.pointer_path.read_text()
         except FileNotFoundError:
             return FIRST
         if not _NAME.fullmatch(name):
             raise ShardDamaged(
-                f"{self._pointer} holds {name[:20]!r}, not a generation; `memfold replay rebuild` makes a new one"
+                f"{self.pointer_path} holds {name[:20]!r}, not a generation; `memfold replay rebuild` makes a new one"
             )
         return name
 
@@ -65,21 +65,21 @@ class Generations:
     def pointer(self) -> Pointer | None:
         """Changes whenever `serve` was called; cheaper to ask for than `served`."""
         try:
-            found = self._pointer.stat()
+            found = self.pointer_path.stat()
         except FileNotFoundError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     def existing(self) -> list[str]:
         """The generations on disk, oldest first."""
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return []
-        names = (_NAME.fullmatch(path.name) for path in self._folder.iterdir() if path.is_dir())
+        names = (_NAME.fullmatch(path.name) for path in self.folder.iterdir() if path.is_dir())
         return [match[0] for match in sorted((match for match in names if match), key=lambda m: int(m[1]))]
 
     def create_next(self) -> str:
         """An empty generation above all that exist, for this caller alone."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         while True:
             number = 1 + max(int(name[1:]) for name in [*self.existing(), self.served()])
             try:
@@ -90,6 +90,12 @@ class Generations:
 
     def serve(self, generation: str) -> None:
         """Point readers to a generation, durably. Raises InvalidInput for one that does not exist or is half built."""
+        self.check_whole(generation)
+        self.keep_previous(generation)
+        replace_durably(self.pointer_path, generation.encode())
+
+    def check_whole(self, generation: str) -> None:
+        """Raises InvalidInput for a generation that cannot be served: it does not exist or is half built."""
         if not self.path(generation).is_dir():
             raise InvalidInput(f"{self.path(generation)} does not exist; there are {self.existing()}")
         found = unfinished(self.path(generation))
@@ -97,18 +103,20 @@ class Generations:
             raise InvalidInput(
                 f"{self.path(generation)} is half built; `memfold replay rebuild` goes on with it, and then serves it"
             )
+
+    def keep_previous(self, generation: str) -> None:
+        """Before the pointer moves to this generation: what is served until then is the previous one."""
         before = self.served()
         if before != generation and self.path(before).is_dir():
             replace_durably(self._before, before.encode())
-        replace_durably(self._pointer, generation.encode())
 
     def remove(self, generation: str) -> None:
         """Delete a generation's files, and what an earlier removal left. Raises InvalidInput for the one that is served."""
         if generation == self.served():
             raise InvalidInput(f"{self.path(generation)} is served; serve another generation first")
         if self.path(generation).exists():
-            self.path(generation).rename(self._folder / f"{_LEFTOVER}{uuid4().hex}")
-        for path in self._folder.glob(f"{_LEFTOVER}*"):
+            self.path(generation).rename(self.folder / f"{_LEFTOVER}{uuid4().hex}")
+        for path in self.folder.glob(f"{_LEFTOVER}*"):
             # Only folders hold data; files are pointers that a crash kept from their place.
             if path.is_dir():
                 shutil.rmtree(path)
@@ -124,4 +132,4 @@ class Generations:
         """The folder of a generation, which need not exist. Raises InvalidInput for what is no generation's name."""
         if not _NAME.fullmatch(generation):
             raise InvalidInput(f"{generation!r} is not a generation's name; they are g0001, g0002 ...")
-        return self._folder / generation
+        return self.folder / generation

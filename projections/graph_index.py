@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 
+from memfold.memory.errors import ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.memory.walking import around
 from memfold.projections.graph import GraphShard
@@ -106,17 +107,35 @@ class OxigraphRelations:
         self, tenant: str, subject: str | None, scope: Scope, as_of: datetime | None, ended: bool
     ) -> Iterator[Told]:
         """What held at a moment, or holds now, and what had `ended` by then; of each shard, none twice."""
-        for shard in list(self._shards.values()):
-            if shard is None or shard.closed:
-                continue
-            graph = None if subject is None else SubjectGraph(tenant, subject)
-            active = shard.active_of(tenant, scope) if graph is None else shard.active(graph).values()
-            if as_of is None and not ended:
-                yield from ((assertion, None) for assertion in active)
-                continue
-            after = None if ended else as_of
-            past = shard.past_of(tenant, scope, after) if graph is None else shard.past(graph)
-            yield from _then(active, past, as_of, ended)
+        graph = None if subject is None else SubjectGraph(tenant, subject)
+        for partition in list(self._shards):
+            while (shard := self._shards.get(partition)) is not None and not shard.closed:
+                try:
+                    told = list(_told_by(shard, tenant, graph, scope, as_of, ended))
+                except ViewUnreachable:
+                    # Closed while it was read: another generation has taken its place, unless the partition went away.
+                    if self._shards.get(partition) is shard:
+                        raise
+                    continue
+                yield from told
+                break
+
+
+def _told_by(
+    shard: GraphShard,
+    tenant: str,
+    graph: SubjectGraph | None,
+    scope: Scope,
+    as_of: datetime | None,
+    ended: bool,
+) -> Iterator[Told]:
+    active = shard.active_of(tenant, scope) if graph is None else shard.active(graph).values()
+    if as_of is None and not ended:
+        yield from ((assertion, None) for assertion in active)
+        return
+    after = None if ended else as_of
+    past = shard.past_of(tenant, scope, after) if graph is None else shard.past(graph)
+    yield from _then(active, past, as_of, ended)
 
 
 def _then(active: Iterable[Assertion], past: Past, as_of: datetime | None, ended: bool) -> Iterator[Told]:

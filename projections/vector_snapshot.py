@@ -65,6 +65,13 @@ class VectorSnapshot:
         with lance_errors(self.path):
             return sorted_columns(self._table, names)
 
+    def distinct(self, name: str) -> list[str]:
+        """The values of a column of text, each once. Raises ShardDamaged."""
+        with lance_errors(self.path):
+            found = self._table.search().where("memory_id IS NOT NULL").select([name]).to_arrow()
+        distinct: list[str] = found[name].unique().to_pylist()
+        return distinct
+
     def values(self, name: str) -> dict[str, Any]:
         """One column by row_id. Raises ShardDamaged."""
         found = self.columns(["row_id", name] if name != "row_id" else [name])

@@ -18,7 +18,8 @@ from memfold.projections.graph_terms import graph_iri
 from memfold.projections.vector_compare import compare, of_rows
 from memfold.projections.vector_rows import rows_of
 from memfold.projections.vector_snapshot import VectorSnapshot
-from memfold.replay.slices import SliceFold
+from memfold.replay.sliced_log import SlicedLog
+from memfold.replay.slices import Slice, SliceFold
 
 NOT_INDEXED: What = "not indexed"
 AT_ONCE = 2_000
@@ -34,23 +35,43 @@ def read_slice(fold: SliceFold, end: int) -> Iterator[list[Difference]]:
         yield []
 
 
+def read_copy(fold: SliceFold, copy: SlicedLog, end: int) -> Iterator[list[Difference]]:
+    """The same by way of a copy that serves the other slices too: of the log only what the copy has not got yet is read.
+
+    Raises NoRoom, ShardDamaged for a copy that cannot be trusted, and as reading the log does.
+    """
+    while copy.position.offset + 1 < end:
+        copy.read(min(end, copy.position.offset + 1 + AT_ONCE))
+        yield []
+    for records in copy.records_of(fold.piece.number):
+        fold.take(records, copy.position)
+        yield []
+    fold.take([], copy.position)
+
+
 def scrub_vectors(fold: SliceFold, snapshot: Callable[[], VectorSnapshot]) -> Iterator[list[Difference]]:
     """What the served vectors hold otherwise of the slice. Raises ShardDamaged, and as reading the log does."""
     served = snapshot()
     fold.read(served.position.offset + 1)
     expected = fold.rows(served.position.offset)
     yield []
-    placed = served.columns(["row_id", "subject"]).to_pydict()
-    there = {
-        row_id: subject
-        for row_id, subject in zip(placed["row_id"], placed["subject"], strict=True)
-        if fold.piece.has(subject)
+    subjects = {row.subject for row in expected} | {
+        subject for subject in served.distinct("subject") if fold.piece.has(subject)
     }
     yield []
-    subjects = sorted({*there.values(), *(row.subject for row in expected)})
-    found = rows_of(served.rows_of("subject", subjects))
+    found = rows_of(served.rows_of("subject", sorted(subjects)))
     yield []
-    yield [_indexed(one, there) for one in compare(of_rows(found), of_rows(expected))]
+    wrong = compare(of_rows(found), of_rows(expected))
+    yield []
+    there = _row_ids(served, fold.piece) if any(one.what == "missing" for one in wrong) else set()
+    yield [_indexed(one, there) for one in wrong]
+
+
+def _row_ids(served: VectorSnapshot, piece: Slice) -> set[str]:
+    """Those of a slice, by looking at every row."""
+    placed = served.columns(["row_id", "subject"]).to_pydict()
+    both = zip(placed["row_id"], placed["subject"], strict=True)
+    return {row_id for row_id, subject in both if piece.has(subject)}
 
 
 def _indexed(one: Difference, there: Container[str]) -> Difference:

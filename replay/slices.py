@@ -12,6 +12,7 @@ from zlib import crc32
 
 import pyoxigraph as ox
 
+from memfold.memory.errors import ShardDamaged
 from memfold.projections import graph_fold, vector_fold
 from memfold.projections.base import Position, Shard
 from memfold.projections.graph_fold import Assertion
@@ -20,7 +21,7 @@ from memfold.projections.graph_terms import SubjectGraph
 from memfold.projections.vector_rows import Row
 from memfold.replay.source import Source
 from memfold.schemas.opening import Keys
-from memfold.schemas.records import Event
+from memfold.schemas.records import Event, LogRecord
 from memfold.streams.projecting import fold_batch, open_batch
 
 
@@ -32,7 +33,20 @@ class Slice:
     of: int
 
     def has(self, subject: str) -> bool:
-        return crc32(subject.encode()) % self.of == self.number
+        return number_of(subject, self.of) == self.number
+
+
+def number_of(subject: str, of: int) -> int:
+    """In which of so many slices a subject is."""
+    return crc32(subject.encode()) % of
+
+
+def numbers_of(event: Event, of: int) -> range:
+    """The slices whose subjects an event may change."""
+    if any(one.whole_tenant for one in event.body.clears):
+        return range(of)
+    number = number_of(event.envelope.subject, of)
+    return range(number, number + 1)
 
 
 class SliceFold:
@@ -51,6 +65,17 @@ class SliceFold:
         for records in self._source.read(self.partition, self.position.offset + 1, end):
             batch = open_batch(records, self._keys)
             self.position = fold_batch(self._shard, self.position, records, batch)
+
+    def take(self, records: Sequence[LogRecord], position: Position) -> None:
+        """Take in records of which it is known that they count; `position` is where the log stands behind the last of them.
+
+        Raises as `read`, ShardDamaged for a record that cannot be opened: it could be when it was chosen.
+        """
+        batch = open_batch(records, self._keys)
+        if batch.unreadable:
+            raise ShardDamaged(f"a record that counted can no longer be opened: {batch.unreadable[0][1]}")
+        self._shard.apply(batch.events, position)
+        self.position = position
 
     def rows(self, offset: int) -> list[Row]:
         """The slice's versions of memories once the event at `offset` is in."""
@@ -104,11 +129,8 @@ class _OfSlice:
         return self._shard.position()
 
     def apply(self, events: Sequence[Event], position: Position) -> None:
-        mine = [
-            event
-            for event in events
-            if self._piece.has(event.envelope.subject) or any(one.whole_tenant for one in event.body.clears)
-        ]
+        piece = self._piece
+        mine = [event for event in events if piece.number in numbers_of(event, piece.of)]
         self._shard.apply(mine, position)
 
     def digest(self) -> str:

@@ -2,6 +2,9 @@
 
 Reading is strict and in this order: parse the envelope, authenticate and decrypt the body with the envelope's own bytes as
 associated data, decode the body, check that every byte was read. Avro alone accepts about half of all damaged records.
+
+Confluent's framing around the same envelope is read too, and no registry is asked for it: the id says nothing that the log would need,
+because the associated data are the bytes in single-object encoding in either case, the fingerprint of the envelope's schema among them.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from struct import error as struct_error
 from typing import Any
@@ -18,6 +22,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from memfold.schemas.confluent_frame import unframed
 from memfold.schemas.errors import ReaderTooOld, UnknownSchema, Unreadable
 from memfold.schemas.records import (
     AddRequested,
@@ -39,6 +44,17 @@ from memfold.schemas.upcast import upcast
 
 MARKER = b"\xc3\x01"
 _PREFIX = len(MARKER) + 8
+NO_AVRO = (
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    struct_error,
+)
+"""What fastavro raises for bytes that are not of the schema."""
 BODIES: dict[str, type[Body]] = {
     "add_requested": AddRequested,
     "update_requested": UpdateRequested,
@@ -86,6 +102,20 @@ def encode(envelope: Envelope, body: Body, key: bytes) -> bytes:
 
 def decode_envelope(value: bytes) -> tuple[Envelope, bytes, bytes]:
     """(envelope, associated data, encrypted body) of a record's value. Raises Unreadable; nothing is authenticated yet."""
+    frame = unframed(value)
+    return _of_single_object(value) if frame is None else _of_frame(frame[1])
+
+
+def _of_frame(datum: bytes) -> tuple[Envelope, bytes, bytes]:
+    """Under the newest schema of the envelope that reads it; whether it is the one that wrote it, the body's authentication tells."""
+    known = [schema for schema in reversed(released()) if schema.name == "envelope"]
+    for schema in known[:-1]:
+        with suppress(Unreadable):
+            return _of_single_object(MARKER + schema.fingerprint + datum)
+    return _of_single_object(MARKER + known[-1].fingerprint + datum)
+
+
+def _of_single_object(value: bytes) -> tuple[Envelope, bytes, bytes]:
     if value[:2] != MARKER:
         raise Unreadable(f"not an Avro single-object record: it begins with {value[:2].hex() or 'nothing'}")
     try:
@@ -96,7 +126,7 @@ def decode_envelope(value: bytes) -> tuple[Envelope, bytes, bytes]:
         fields: Any = fastavro.schemaless_reader(source, schema.parsed, None)
     except UnknownSchema as unknown:
         raise Unreadable(str(unknown)) from unknown
-    except (EOFError, ValueError, IndexError, TypeError, OverflowError, MemoryError, struct_error) as broken:
+    except NO_AVRO as broken:
         raise Unreadable(f"the envelope cannot be decoded: {broken}") from broken
     if source.tell() != len(value) - _PREFIX:
         raise Unreadable(f"{len(value) - _PREFIX - source.tell()} bytes follow the record")

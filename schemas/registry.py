@@ -35,8 +35,13 @@ class Schema:
 def _load(path: Path, name: str, version: int) -> Schema:
     text = path.read_text(encoding="utf-8")
     parsed = fastavro.parse_schema(json.loads(text), named_schemas={})
-    big_endian = fingerprint(to_parsing_canonical_form(json.loads(text)), "CRC-64-AVRO")
-    return Schema(name, version, bytes.fromhex(big_endian), parsed, text)
+    return Schema(name, version, fingerprint_of(text), parsed, text)
+
+
+def fingerprint_of(text: str) -> bytes:
+    """Of any schema, as single-object encoding has it: 8 bytes, little-endian."""
+    # fastavro gives the hexadecimal of these bytes, not of the number.
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(json.loads(text)), "CRC-64-AVRO"))
 
 
 @cache

@@ -11,6 +11,8 @@ from memfold.infra.acls import ROLES, acls_of, kafka_acls_line, strimzi_user
 from memfold.memory.errors import InvalidInput
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
 from memfold.serve.partition_count import known_partitions
+from memfold.serve.registering import registered, subjects
+from memfold.serve.registry_settings import RegistrySettings
 from memfold.serve.settings import settings_from
 from memfold.streams.topics import ensure_topics
 
@@ -81,3 +83,27 @@ def topics(home: Home = None, bootstrap_servers: Bootstrap = None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def schemas(
+    register: Annotated[
+        str | None,
+        typer.Option("--register", help="Register them at this URL; credentials are MEMFOLD_REGISTRY_*."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The subjects under which memfold's schemas stand at a schema registry (Confluent's API); with --register, put them there."""
+    registry = RegistrySettings().registry(register) if register else None
+    ids = registered(registry) if registry else ((subject, schema, None) for subject, schema in subjects())
+    rows = []
+    for subject, schema, schema_id in ids:
+        rows.append({"subject": subject, "schema": f"{schema.name}.v{schema.version}", "id": schema_id})
+        if not as_json:
+            print(
+                f"{subject:<28} {schema.name}.v{schema.version}" + (f"  id {schema_id}" if registry else "")
+            )
+    if as_json:
+        print_json(rows)
+    elif registry is None:
+        console.print("nothing was registered: --register URL does it", highlight=False)

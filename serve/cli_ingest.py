@@ -13,14 +13,24 @@ import typer
 
 from memfold.replay.jsonl import object_in
 from memfold.serve.caller import Caller
-from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_places
+from memfold.serve.cli_options import (
+    Bootstrap,
+    Home,
+    Json,
+    RegistryUrl,
+    console,
+    print_json,
+    print_places,
+)
 from memfold.serve.ingest_open import IntakeCluster, Opened, ingested, lines, topic
 from memfold.serve.ingest_report import IngestReport
 from memfold.serve.ingesting import mapped
 from memfold.serve.intake_lines import LineSource
 from memfold.serve.progress_line import shown_line
+from memfold.serve.registry_settings import RegistrySettings
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.source_mapping import SourceMapping, mapping_in, published
+from memfold.streams.avro_records import AvroRecords, schema_text
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -73,7 +83,7 @@ def jsonl(
 
 @app.command("topic")
 def from_topic(
-    name: Annotated[str, typer.Argument(help="A topic whose records are JSON objects.")],
+    name: Annotated[str, typer.Argument(help="A topic whose records are JSON objects or Avro records.")],
     mapping: MappingFile = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Go on with what comes, until it is stopped (Ctrl-C, SIGTERM).")
@@ -81,6 +91,21 @@ def from_topic(
     servers: Annotated[
         str | None, typer.Option("--from", help="Kafka that has the topic, host:port; left out: the stack's.")
     ] = None,
+    registry: RegistryUrl = None,
+    schema: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--schema",
+            help="Avro schema (.avsc) of records in single-object encoding, or bare; may be repeated, bare ones are of the first.",
+        ),
+    ] = None,
+    without_lost: Annotated[
+        bool,
+        typer.Option(
+            "--without-lost",
+            help="Go on although the topic's retention took records before they were taken in.",
+        ),
+    ] = False,
     refused_to: RefusedTo = None,
     another_mapping: AnotherMapping = False,
     home: Home = None,
@@ -91,13 +116,14 @@ def from_topic(
     chosen = _mapping(mapping, name)
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     report = IngestReport(name, refused_to)
-    decode = partial(object_in, what="a record")
+    texts = [schema_text(path) for path in schema or ()]
+    records = AvroRecords(RegistrySettings().registry(registry), texts, partial(object_in, what="a record"))
 
     def opened() -> AbstractContextManager[Opened]:
         # Only once a stack runs, whose cluster it may be.
         connection = IntakeCluster().connection(servers, settings)
-        lost = partial(report.refuse, name)
-        return topic(settings, connection, name, decode, chosen, another_mapping, follow, lost)
+        lost = partial(report.refuse, name) if without_lost else None
+        return topic(settings, connection, name, records.object_in, chosen, another_mapping, follow, lost)
 
     asyncio.run(_run(settings, opened, chosen, report, as_json, follow=follow))
     _told(report, as_json)

@@ -22,6 +22,13 @@ _SHOWN = 20
 Home = Annotated[
     str | None, typer.Option("--home", help="Home directory; default MEMFOLD_HOME or ~/.memfold.")
 ]
+RegistryUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        help="Schema registry of records in Confluent's framing; also MEMFOLD_REGISTRY_URL.",
+    ),
+]
 Bootstrap = Annotated[
     str | None,
     typer.Option("--bootstrap-servers", help="An existing Kafka, host:port. No broker is started then."),

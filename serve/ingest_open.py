@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from memfold.memory.errors import InvalidInput
+from memfold.memory.errors import InvalidInput, SourceTruncated
 from memfold.memory.intake_source import IntakeSource
 from memfold.serve.caller import Caller
 from memfold.serve.embedded import running_stack
@@ -87,16 +87,23 @@ def topic(
     mapping: SourceMapping,
     another_mapping: bool,
     follow: bool,
-    lost: Callable[[str], None],
+    lost: Callable[[str], None] | None,
 ) -> Iterator[Opened]:
-    """A topic where it stood; `lost` is told what its retention took in between."""
+    """A topic where it stood. What its retention took in between is told to `lost`; raises SourceTruncated if that is None."""
     source = TopicSource(connection, name, decode, follow)
     try:
         with places_of(
             settings.folder / "ingest", source.name, source.identity, mapping, another_mapping
         ) as places:
-            for reason in source.begin(places.by_partition):
-                lost(reason)
+            gone = source.begin(places.by_partition)
+            if lost is not None:
+                for reason in gone:
+                    lost(reason)
+            elif gone:
+                raise SourceTruncated(
+                    f"{source.name} lost records before they were taken in: {'; '.join(gone)}. Where they are elsewhere, bring them "
+                    "in from there; --without-lost goes on with what is left, and tells them as refused"
+                )
             yield source, places
     finally:
         source.close()

@@ -1,7 +1,8 @@
 """The sampled verification that a worker does all the time: slices of subjects beside the log, for a bounded share of its time.
 
     a pass over a partition    as many slices as keep one slice at about EVENTS_A_SLICE events; all of them are a whole pass
-    a slice                    the log is read once for both projections, then each is compared (replay/scrubbing.py)
+    the log                    is read once in a pass, into a copy that is cut into slices (replay/sliced_log.py), unless the disk is full
+    a slice                    is folded once for both projections, then each is compared (replay/scrubbing.py)
     a step                     some milliseconds in a thread; afterwards the scrub rests as long as its share wants
 
 It serves nobody and mends nothing. What it finds is in the log as an error, in `memfold status` and in the metrics, until a later
@@ -15,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from memfold.memory.errors import ShardDamaged, ViewUnreachable
 from memfold.projections.base import Shard
@@ -23,7 +25,9 @@ from memfold.projections.generations import Generations
 from memfold.projections.graph import GraphShard
 from memfold.projections.vector_snapshot import VectorSnapshot
 from memfold.replay.reembedding import Embedding, ReembeddedShard
-from memfold.replay.scrubbing import read_slice, scrub_graph, scrub_vectors
+from memfold.replay.room import is_full
+from memfold.replay.scrubbing import read_copy, read_slice, scrub_graph, scrub_vectors
+from memfold.replay.sliced_log import SlicedLog
 from memfold.replay.slices import Slice, SliceFold
 from memfold.replay.source import Source
 from memfold.schemas.errors import MemfoldError
@@ -47,6 +51,8 @@ class _Pass:
 
     of: int
     next: int = 0
+    copied: bool = True
+    copy: SlicedLog | None = None
     found: dict[Place, list[Difference]] = field(default_factory=dict)
     before: dict[Place, list[Difference]] = field(default_factory=dict)
 
@@ -63,6 +69,8 @@ class Scrubbing:
     graphs: Mapping[int, GraphShard]
     embedding: Callable[[str], Embedding]
     """The embedder of a generation of vectors."""
+    copies: Path
+    """The folder of the files that a scrub needs while it runs."""
 
 
 class Scrub:
@@ -97,39 +105,61 @@ class Scrub:
         await self._rest(SHORTEST * 10)
         while True:
             for partition in sorted({p for found in self._reading.positions().values() for p in found}):
-                await self._slice(partition)
+                await self._round(partition)
             # Where there is no partition there is nothing to wait for but one.
             await self._rest(SHORTEST)
 
-    async def _slice(self, partition: int) -> None:
+    async def _round(self, partition: int) -> None:
+        """Slice after slice until the pass is whole, or cannot go on: then the next round does, with another copy of the log."""
+        try:
+            while await self._slice(partition):
+                continue
+        finally:
+            self._close_copy(partition)
+
+    def _close_copy(self, partition: int) -> None:
+        one = self._passes.get(partition)
+        if one is not None and one.copy is not None:
+            one.copy.close()
+            one.copy = None
+
+    async def _slice(self, partition: int) -> bool:
+        """Whether another slice is to follow."""
         began = time.monotonic()
         try:
-            await self._compare(partition)
+            if not await self._compare(partition):
+                return False
         except ViewUnreachable:
             # The partition went to another worker, or to another generation, in the middle of it.
-            return
+            return False
         except (MemfoldError, OSError) as refused:
             if str(refused) != self._refused:
                 logger.warning("what is served is not compared with the log at present: %s", refused)
             self._refused = str(refused)
             await asyncio.sleep(AGAIN)
-            return
+            return False
         self._refused = ""
         self._slices += 1
         await self._rest(max(0.0, SHORTEST - (time.monotonic() - began)))
+        one = self._passes[partition]
+        return one.next < one.of
 
-    async def _compare(self, partition: int) -> None:
+    async def _compare(self, partition: int) -> bool:
+        """The next slice of a partition; False where there is nothing to compare any more, or not as it was when this began."""
         positions = {
             name: found[partition] for name, found in self._reading.positions().items() if partition in found
         }
+        if not positions:
+            return False
         served = {name: self._reading.generations[name].served() for name in positions}
-        one = self._pass(partition, served, min(positions.values(), default=-1) + 1)
+        end = min(positions.values()) + 1
+        one = self._pass(partition, served, end)
         fold = self._fold(partition, Slice(one.next, one.of), served.get("vector"))
-        await self._paced(read_slice(fold, min(positions.values()) + 1))
+        await self._read(one, fold, end)
         for name in positions:
             found = await self._differences(name, fold, served[name])
             if served[name] != self._reading.generations[name].served():
-                return
+                return False
             for difference in found:
                 if difference not in one.before.get((name, partition), []):
                     _tell(name, partition, difference)
@@ -137,6 +167,22 @@ class Scrub:
         one.next += 1
         if one.next == one.of:
             self._whole_at |= dict.fromkeys(((name, partition) for name in positions), time.time())
+        return True
+
+    async def _read(self, one: _Pass, fold: SliceFold, end: int) -> None:
+        """The log up to `end`, by way of the pass's copy; without one where one slice is all, or where there is no room for it."""
+        reading = self._reading
+        if one.of > 1 and one.copied:
+            if one.copy is None:
+                one.copy = SlicedLog(reading.copies, reading.source, reading.keys, fold.partition, one.of)
+            try:
+                await self._paced(read_copy(fold, one.copy, end))
+            except OSError as failure:
+                if not is_full(failure):
+                    raise
+                one.copied = False
+                self._close_copy(fold.partition)
+        await self._paced(read_slice(fold, end))
 
     def _pass(self, partition: int, served: dict[str, str], end: int) -> _Pass:
         """The pass that is going on, or a new one where it is over or another generation is served."""

@@ -83,7 +83,8 @@ class Settings(Credentials, _Place):
         default=0.02,
         ge=0,
         le=1,
-        description="Share of its time that a worker compares what it serves with the log, a slice of subjects at a time. 0: never.",
+        description="Share of its time that a worker compares what it serves with the log, a slice of subjects at a time; the log of one "
+        "partition is copied for it, encrypted as it is, to a file without a name below `run` in the home. 0: never.",
     )
     subject_rate: float | None = Field(
         default=None,

@@ -18,6 +18,7 @@ from memfold.memory.errors import ShardDamaged, ViewUnreachable
 from memfold.memory.ports import About, Around, Relation, Walk
 from memfold.memory.walking import around
 from memfold.projections.base import Standing
+from memfold.projections.generations import Generations
 from memfold.schemas.records import Scope
 from memfold.serve.first_answer import first_answer
 from memfold.serve.settings import Settings
@@ -210,8 +211,12 @@ class ViewClient:
 
     async def switch(self, projection: str, generation: str) -> None:
         """Have the workers with a projection go over to a generation, all or none. Raises ViewUnreachable, InvalidInput."""
-        with_it = [address for address in addresses(self._home) if projection in address.roles]
-        await switch_all(self._open(), with_it, projection, generation)
+        generations = Generations(self._home / "projections", projection)
+
+        def with_it() -> list[ViewAddress]:
+            return [address for address in addresses(self._home) if projection in address.roles]
+
+        await switch_all(self._open(), with_it, generations, generation)
 
     async def copy(self, projection: str, partition: int, generation: str, timeout: float) -> bool:
         """Have the worker that owns a shard copy it for a verification; False when none has it in time. Raises ShardDamaged."""

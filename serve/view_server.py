@@ -29,6 +29,8 @@ from memfold.streams.progress import Progress
 
 OFFSET = "X-Memfold-Offset"
 HELD, OF = "X-Memfold-Partitions", "X-Memfold-Partitions-Of"
+PROPOSAL = "proposal"
+"""The query parameter with the name of the proposal that a worker is prepared for."""
 LONGEST_WAIT = 30.0
 
 LookUp = Callable[[int, str], Awaitable[Outcome | None]]
@@ -192,7 +194,8 @@ def view_application(view: View, token: str) -> web.Application:
     async def prepare(request: web.Request) -> web.Response:
         projection, generation = request.match_info["projection"], request.match_info["generation"]
         try:
-            held = await view.switches.prepare(projection, generation) if view.switches else None
+            proposal = request.query[PROPOSAL]
+            held = await view.switches.prepare(projection, generation, proposal) if view.switches else None
         except (InvalidInput, ModelUnavailable) as refused:
             # The old generation is served on; what the new one lacks here is for its builder to read.
             raise web.HTTPConflict(text=str(refused)) from refused
@@ -207,7 +210,13 @@ def view_application(view: View, token: str) -> web.Application:
 
     async def go_over(request: web.Request) -> web.Response:
         projection, generation = request.match_info["projection"], request.match_info["generation"]
-        if view.switches is None or not await view.switches.go_over(projection, generation):
+        try:
+            over = view.switches is not None and await view.switches.go_over(
+                projection, request.query[PROPOSAL]
+            )
+        except InvalidInput as withdrawn:
+            raise web.HTTPConflict(text=str(withdrawn)) from withdrawn
+        if not over:
             raise web.HTTPMisdirectedRequest(text=f"{generation} of {projection} was not prepared")
         return web.Response()
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
 
 from memfold.memory.errors import InvalidInput, ViewUnreachable
+from memfold.projections.generations import Generations
+from memfold.projections.proposals import Proposals
 from memfold.serve.view_address import ViewAddress
 from memfold.serve.view_reaching import LONG, reaching
+from memfold.serve.view_server import PROPOSAL
 
 WHOLE_WITHIN = 20.0
 """Seconds for partitions that change hands to find their next owner."""
@@ -19,32 +22,54 @@ _AGAIN = 0.2
 
 
 async def switch_all(
-    session: aiohttp.ClientSession, workers: Sequence[ViewAddress], projection: str, generation: str
+    session: aiohttp.ClientSession,
+    workers: Callable[[], Sequence[ViewAddress]],
+    generations: Generations,
+    generation: str,
 ) -> None:
-    """Raises ViewUnreachable, InvalidInput where a worker cannot; then every worker goes on where it was."""
-    path, deadline = f"/v1/generation/{projection}/{generation}", time.monotonic() + WHOLE_WITHIN
+    """`workers` that run the projection now; asked anew for each try.
+
+    Raises ViewUnreachable, InvalidInput where a worker cannot; then every worker goes on where it was.
+    """
+    proposals, deadline = Proposals(generations), time.monotonic() + WHOLE_WITHIN
     while True:
+        asked, proposal = workers(), proposals.make(generation)
+        held, of = list[int](), 0
+        path = f"/v1/generation/{generations.folder.name}/{generation}?{PROPOSAL}={proposal}"
         try:
-            told = await asyncio.gather(*(_prepared(session, one, path, generation) for one in workers))
+            told = await asyncio.gather(*(_prepared(session, one, path, generation) for one in asked))
             held = sorted(partition for one in told for partition in one["held"])
-            if told and held == list(range(told[0]["of"])):
-                break
-            if time.monotonic() > deadline:
-                of = told[0]["of"] if told else "none"
-                raise ViewUnreachable(
-                    f"the workers with {projection} have partitions {held} of {of}; each must have one owner "
-                    "before another generation is served: see `memfold status`, then try again"
-                )
-        except BaseException:
-            await _drop(session, workers, path)
-            raise
-        await _drop(session, workers, path)
+            of = told[0]["of"] if told else 0
+            if told and held == list(range(of)) and await _gone_over(session, asked, path):
+                return
+        except ViewUnreachable:
+            # One that died after the first had moved the pointer comes back in the new generation.
+            if generations.served() != generation:
+                raise
+        finally:
+            # Where the pointer has moved there is nothing to withdraw, and who is dropped goes where it points.
+            proposals.withdraw(proposal)
+            await _drop(session, asked, path)
+        if generations.served() == generation:
+            return
+        if time.monotonic() > deadline:
+            raise ViewUnreachable(
+                f"the workers with {generations.folder.name} have partitions {held} of {of or 'none'}, or did not wait for each other; "
+                "each must have one owner before another generation is served: see `memfold status`, then try again"
+            )
         await asyncio.sleep(_AGAIN)
+
+
+async def _gone_over(session: aiohttp.ClientSession, workers: Sequence[ViewAddress], path: str) -> bool:
+    """False where a worker waits no longer. Once the first has moved the pointer the others follow it, told or not."""
     for one in workers:
         with reaching(one):
             async with session.post(one.url + path, timeout=LONG) as response:
+                if response.status in (409, 421):
+                    return False
                 if response.status != 200:
-                    raise ViewUnreachable(f"the worker {one.pid} did not go over: {await response.text()}")
+                    raise _refused(one, await response.text())
+    return True
 
 
 async def _prepared(
@@ -58,9 +83,13 @@ async def _prepared(
                     f"{await response.text()}; its environment is that of `memfold up`"
                 )
             if response.status != 200:
-                raise ViewUnreachable(f"the worker {worker.pid} did not go over: {await response.text()}")
+                raise _refused(worker, await response.text())
             found: dict[str, Any] = await response.json()
             return found
+
+
+def _refused(worker: ViewAddress, said: str) -> ViewUnreachable:
+    return ViewUnreachable(f"the worker {worker.pid} did not go over: {said}")
 
 
 async def _drop(session: aiohttp.ClientSession, workers: Sequence[ViewAddress], path: str) -> None:

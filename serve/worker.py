@@ -15,6 +15,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
+from memfold.projections.proposals import Proposals
 from memfold.providers.breaker import BreakerState
 from memfold.providers.presets import breakers_of, close_models, judges_from
 from memfold.replay.build import open_shard
@@ -131,6 +132,7 @@ class Worker:
             lambda: {role: self._progress[role].offsets for role in self._generations},
             self._graphs,
             self._embedding,
+            parts.settings.folder / "run",
         )
         self._scrub = Scrub(reading, share)
         scrubbing = asyncio.create_task(self._scrub.keep_on(), name="scrub")
@@ -192,11 +194,17 @@ class Worker:
 
     def _shard_sink(self, role: str, partition: int, quarantine: Quarantine) -> ShardSink:
         def open_served(partition: int) -> Shard:
-            return self._open_shard(role, self._generations[role].served(), partition)
+            return self._open_shard(role, Proposals(self._generations[role]).settled(), partition)
 
-        sink = ShardSink(role, partition, open_served, self._parts.keys, quarantine, self._progress[role])
+        keys, progress = self._parts.keys, self._progress[role]
+        sink = ShardSink(role, partition, open_served, keys, quarantine, progress, self._followed)
         self._sinks[role][partition] = sink
         return sink
+
+    def _followed(self, partition: int, shard: Shard) -> None:
+        """Not sooner: a shard that is being prepared lacks what it has not read yet, and may never be served."""
+        if isinstance(shard, GraphShard):
+            self._graphs[partition] = shard
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
         settings, path = self._parts.settings, self._generations[role].shard_path(generation, partition)
@@ -205,9 +213,7 @@ class Worker:
             self._embedding(generation) if vectors else Embedding(settings.models, settings.embeddings)
         )
         shard = open_shard(role, path, partition, embedding, settings.index_above)
-        if isinstance(shard, GraphShard):
-            self._graphs[partition] = shard
-        else:
+        if not isinstance(shard, GraphShard):
             # Only now: a shard of other dimensions would have been refused.
             record_first(embedding.models, self._parts.vectors, generation)
         return shard

@@ -207,6 +207,9 @@ class DecideSink:
         """The subject's state, and the models, with the embedder whose vectors the state has: the served one, for this command."""
         while True:
             embedder = pinned(self._room.models.embedder)
+            held = self._states.held(tenant, subject, embedder.model)
+            if held is not None:
+                return held, replace(self._room.models, embedder=embedder)
             state = await self._states.of(tenant, subject, embedder.model)
             # Where another generation came to be served meanwhile, the state may have been read from that one.
             if pinned(self._room.models.embedder) is embedder:

@@ -59,9 +59,9 @@ class Sink(Protocol):
 
 
 class Live(Struct, frozen=True):
-    """A record as Faust delivered it, with what acknowledges it."""
+    """Consecutive records as Faust delivered them, one or more, with what acknowledges them."""
 
-    record: LogRecord
+    records: list[LogRecord]
     acknowledge: Callable[[], None]
 
 
@@ -73,8 +73,11 @@ class Follower:
     ) -> None:
         self.topic, self.partition, self.sink = topic, partition, sink
         self._reader, self._linger = reader, linger
-        self._many = asyncio.Event()
-        self._queue: asyncio.Queue[Live] = asyncio.Queue(QUEUED)
+        self._many, self._room = asyncio.Event(), asyncio.Event()
+        self._queue: asyncio.Queue[Live] = asyncio.Queue()
+        self._queued = 0
+        """Records in the queue."""
+        self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[int] | None = None
         self._opened = False
@@ -103,13 +106,17 @@ class Follower:
         return max(end, self._next)
 
     async def offer(self, live: Live) -> None:
-        """Hand over a live record; waits while the sink is `QUEUED` records behind."""
+        """Hand over live records; waits while the sink is `QUEUED` records behind. Once closed, they are for the next owner."""
         if not self._opened:
-            # It is read from the log once the sink is open: to keep it until then would hold up every other partition.
+            # They are read from the log once the sink is open: to keep them until then would hold up every other partition.
             live.acknowledge()
             return
-        await self._queue.put(live)
-        if self._queue.qsize() >= QUEUED // 2:
+        while self._queued >= QUEUED and not self._closed:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.put_nowait(live)
+        self._queued += len(live.records)
+        if self._queued >= QUEUED // 2:
             self._many.set()
 
     async def _open(self, failed: Failed) -> None:
@@ -137,8 +144,8 @@ class Follower:
         await self._read_gap(end)
         while True:
             batch = await self._batch()
-            await self._read_gap(batch[0].record.offset)
-            fresh = [live.record for live in batch if live.record.offset >= self._next]
+            await self._read_gap(batch[0].records[0].offset)
+            fresh = [record for live in batch for record in live.records if record.offset >= self._next]
             if fresh:
                 began = time.monotonic()
                 await self.sink.process(fresh)
@@ -155,11 +162,12 @@ class Follower:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._many.wait(), wait)
         self._many.clear()
-        size = len(batch[0].record.value)
+        size = _size(batch[0])
         while size < _BATCH_BYTES and not self._queue.empty():
-            live = self._queue.get_nowait()
-            size += len(live.record.value)
-            batch.append(live)
+            batch.append(self._queue.get_nowait())
+            size += _size(batch[-1])
+        self._queued -= sum(len(live.records) for live in batch)
+        self._room.set()
         return batch
 
     async def _read_gap(self, end: int) -> None:
@@ -172,6 +180,8 @@ class Follower:
 
     async def close(self) -> None:
         """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again."""
+        self._closed = True
+        self._room.set()
         if self._task and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -180,3 +190,7 @@ class Follower:
             if not self._opening.cancelled():
                 self._opening.exception()
         await self.sink.close()
+
+
+def _size(live: Live) -> int:
+    return sum(len(record.value) for record in live.records)

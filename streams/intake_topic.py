@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import (
@@ -20,7 +21,7 @@ from confluent_kafka import (
 )
 
 from memfold.infra.acls import READER_GROUP
-from memfold.memory.errors import InvalidInput, LogDamaged, MemfoldError
+from memfold.memory.errors import BrokerUnreachable, InvalidInput, LogDamaged, MemfoldError, SourceTruncated
 from memfold.memory.intake_source import Place, SourceRecord
 from memfold.streams.broker_settings import TIMEOUT
 from memfold.streams.connection import Connection
@@ -103,11 +104,11 @@ class TopicSource:
         return lost
 
     def take(self) -> list[SourceRecord] | None:
-        """Goes on through a restart of the broker. Raises LogDamaged, NotAuthorized, InvalidInput for a topic that went away."""
+        """Goes on through a restart of the broker. Raises SourceTruncated, LogDamaged, NotAuthorized; InvalidInput where the topic went."""
         if not self._ends:
             return None
         if self._follow and time.monotonic() - self._looked > _LOOKED:
-            self.begin({})
+            self._look_for_partitions()
         taken = []
         for message in self._consumer.consume(AT_ONCE, timeout=WAITED):
             if message.error() is None:
@@ -115,6 +116,12 @@ class TopicSource:
             else:
                 self._trouble(message)
         return taken
+
+    def _look_for_partitions(self) -> None:
+        """A partition that was only just made may have no leader yet, and a broker may be starting again: the next look finds it."""
+        self._looked = time.monotonic()
+        with suppress(BrokerUnreachable):
+            self.begin({})
 
     def _record(self, message: Message) -> SourceRecord:
         partition, offset, value = message.partition(), message.offset(), message.value()
@@ -147,8 +154,8 @@ class TopicSource:
 
     def _failure(self, error: KafkaError) -> MemfoldError:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
-            return InvalidInput(
-                f"{self.name} deleted records before they were read ({error.str()}). Start again: which are lost is told then"
+            return SourceTruncated(
+                f"{self.name} deleted records before they were taken in ({error.str()}). Run it again: it says which"
             )
         if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.UNKNOWN_TOPIC_ID):
             return InvalidInput(f"{self.name} is gone; a topic that is made again under its name is another")

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from faust.types import TP, EventT
+from faust.types import TP
 
 from memfold.memory.errors import TopicMisconfigured
-from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection
 from memfold.streams.counts import check_assigned
 from memfold.streams.follower import Follower, Live, Sink
-from memfold.streams.positioned import PositionedApp
+from memfold.streams.positioned import PositionedApp, Records
 from memfold.streams.reader import LogReader
 
 logger = logging.getLogger(__name__)
@@ -69,11 +68,11 @@ class Processor:
             broker_commit_interval=2.0,
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=4 * 1024 * 1024,
-            stream_buffer_maxsize=64,
+            # Messages, each of many records.
+            stream_buffer_maxsize=8,
             # What is not acknowledged is read again from the position: nothing to wait for.
             stream_wait_empty=False,
-            key_serializer="raw",
-            value_serializer="raw",
+            value_serializer=Records(),
             store="memory://",
             datadir=str(state / f"faust-{self.role}"),
             topic_disable_leader=True,
@@ -86,9 +85,7 @@ class Processor:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         app.on_partitions_revoked.connect(self._revoked)
         for topic in topics:
-            app.agent(app.topic(topic, key_type=bytes, value_type=bytes), name=f"{self.role}-{topic}")(
-                self._follow
-            )
+            app.agent(app.topic(topic), name=f"{self.role}-{topic}")(self._follow)
         return app
 
     async def start(self) -> None:
@@ -105,9 +102,9 @@ class Processor:
             message = event.message
             follower = self._followers.get(TP(message.topic, message.partition))
             if follower is None:
-                # Revoked while the record was on its way: the next owner reads it.
+                # Revoked while the records were on their way: the next owner reads them.
                 continue
-            await follower.offer(Live(_record(event), event.ack))
+            await follower.offer(Live(message.value, event.ack))
 
     async def _starts_of(self, assigned: set[TP]) -> dict[TP, int]:
         async with self._changing:
@@ -153,16 +150,3 @@ class Processor:
         logger.error("%s stops: %s", self.role, failure)
         if not self.failed.done():
             self.failed.set_exception(failure)
-
-
-def _record(event: EventT[bytes]) -> LogRecord:
-    message = event.message
-    milliseconds = round(message.timestamp * 1000)
-    return LogRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        milliseconds,
-        message.key or b"",
-        message.value or b"",
-    )

@@ -82,7 +82,7 @@ def _let_go(shard: Shard) -> None:
 
 
 class ShardSink:
-    """Follows one partition of memfold.events into one shard."""
+    """Follows one partition of memfold.events into one shard; `followed` is told of it, and of each that takes its place."""
 
     longest_rest = LONGEST_REST
 
@@ -94,8 +94,9 @@ class ShardSink:
         keys: Keys,
         quarantine: Quarantine,
         progress: Progress,
+        followed: Callable[[int, Shard], None] = lambda partition, shard: None,
     ) -> None:
-        self._role, self._partition = role, partition
+        self._role, self._partition, self._followed = role, partition, followed
         self._open_shard, self._keys, self._quarantine, self._progress = (
             open_shard,
             keys,
@@ -111,6 +112,7 @@ class ShardSink:
 
     async def open(self, failed: Failed) -> int:
         self._shard = await asyncio.to_thread(self._open_shard, self._partition)
+        self._followed(self._partition, self._shard)
         self._position = await asyncio.to_thread(self._shard.position)
         self._progress.advance(self._partition, self._position.offset)
         return self._position.offset + 1
@@ -133,10 +135,16 @@ class ShardSink:
     def swap(self, shard: Shard) -> None:
         """Go on with a shard that stands at the same position. To be called with `turn` held."""
         with self._busy:
+            if not self.opened:
+                # The partition went to another worker meanwhile, which opens this shard itself.
+                shard.close()
+                return
             old, self._shard = self._shard, shard
             self._position = shard.position()
-            if old is not None:
-                _let_go(old)
+            # Readers go on in the new one before the old one is closed.
+            self._followed(self._partition, shard)
+            assert old is not None
+            _let_go(old)
 
     def standing(self) -> Standing | None:
         """The shard as it stands between two batches; None while it is closed, because its partition changes hands."""

@@ -47,6 +47,14 @@ class States:
         self._loaded.move_to_end(key)
         return state
 
+    def held(self, tenant: str, subject: str, model: str) -> SubjectState | None:
+        """As `of`, where that has nothing to read; None otherwise."""
+        state = self._loaded.get((tenant, subject))
+        if state is None or state.model != model:
+            return None
+        self._loaded.move_to_end((tenant, subject))
+        return state
+
     async def _caught_up(self) -> None:
         # One asks for all: a window full of new subjects must not poll the projection that they wait for.
         async with self._catching_up:

@@ -1,6 +1,7 @@
 """Records of memfold's log: an envelope in clear around a body that AES-256-GCM seals, both in Avro (Avro 1.12, single-object encoding).
 
-All bytes of the envelope before the body are its associated data. So who opens a body with its key has checked both.
+All bytes of the envelope before the body are its associated data. So who opens a body with its key has checked both. A record in
+Confluent's framing (a zero, four bytes of a registry's id, the same envelope) is read as the single object that it stands for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from memfold.verifier.avro_reading import value_of
 from memfold.verifier.refusing import Refused
 
 MARKER = b"\xc3\x01"
+FRAMED = b"\x00"
 Schemas = Mapping[str, Any]
 """By fingerprint in hex."""
 
@@ -38,8 +40,23 @@ def schema_with(fingerprint: str, schemas: Schemas, where: str) -> Any:
     return schemas[fingerprint]
 
 
+def single_object(value: bytes, schemas: Schemas, where: str) -> bytes:
+    """The record without Confluent's framing, if it has one: under whichever envelope of the bundle reads it. Raises Refused."""
+    if value[:1] != FRAMED:
+        return value
+    for fingerprint, schema in schemas.items():
+        if isinstance(schema, dict) and schema.get("name") == "Envelope":
+            try:
+                value_of(schema, value[5:], where)
+            except Refused:
+                continue
+            return MARKER + bytes.fromhex(fingerprint) + value[5:]
+    raise Refused(where, "it is framed as for a schema registry, and no envelope in the bundle reads it")
+
+
 def envelope_of(value: bytes, schemas: Schemas, where: str) -> dict[str, Any]:
     """The envelope of a record, with its encrypted `body` in hex. Raises Refused."""
+    value = single_object(value, schemas, where)
     if value[:2] != MARKER:
         raise Refused(where, "it is no Avro single-object record")
     envelope = value_of(schema_with(value[2:10].hex(), schemas, where), value[10:], where)
@@ -50,6 +67,7 @@ def envelope_of(value: bytes, schemas: Schemas, where: str) -> dict[str, Any]:
 
 def body_of(value: bytes, envelope: Mapping[str, Any], key: bytes, schemas: Schemas, where: str) -> Any:
     """The body of a record, authenticated with its envelope and decoded. Raises Refused."""
+    value = single_object(value, schemas, where)
     sealed = bytes.fromhex(envelope["body"])
     length = len(value) - len(sealed) - length_of_long(len(sealed))
     plain = opened(key, bytes.fromhex(envelope["nonce"]), sealed, value[:length])

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
+
 from memfold.memory.deciding import decide
 from memfold.memory.facts import Candidate, Decision, FoundFact, FoundRelation
 from memfold.memory.state import SubjectState
@@ -121,10 +123,23 @@ def folded(events: Iterable[Event]) -> SubjectState:
 
 
 def without(events: Iterable[Event], revoked: set[str]) -> SubjectState:
-    """The fold of the history without these commands, and without what took them back."""
-    return folded(
-        event for event in events if event.envelope.command_id not in revoked and not event.body.taken_back
-    )
+    """The fold of the history without these commands, and without what took them back.
+
+    A relation that a take-back brought back has another id since, by which later events name it: there it is the first one.
+    """
+    first: dict[str, str] = {}
+    kept: list[Event] = []
+    for event in events:
+        if event.body.taken_back:
+            back = [one for one in event.body.relations if one.restores]
+            first |= {one.assertion_id: first.get(one.restores, one.restores) for one in back}
+        elif event.envelope.command_id not in revoked:
+            relations = [
+                replace(one, assertion_id=first.get(one.assertion_id, one.assertion_id))
+                for one in event.body.relations
+            ]
+            kept.append(replace(event, body=replace(event.body, relations=relations)))
+    return folded(kept)
 
 
 async def live(room: LoggedRoom, random: Random, *, taking_back: bool) -> None:

@@ -17,6 +17,7 @@ from memfold.schemas.records import (
     DeleteRequested,
     MergeRequested,
     RetryRequested,
+    RevokeRequested,
     TakenBack,
     UpdateRequested,
 )
@@ -220,6 +221,8 @@ def with_all_that_rests_on(room: LoggedRoom, chosen: set[int]) -> set[str]:
     tainted: set[str] = set()
     revoked: set[str] = set()
     for number, event in enumerate(room.events):
+        if event.body.taken_back:
+            continue
         if number in chosen or touched(room, number) & tainted:
             revoked.add(event.envelope.command_id)
             tainted |= touched(room, number)
@@ -241,6 +244,30 @@ def test_the_fold_is_that_of_the_history_without_the_revoked_commands(seed: int)
             if part:
                 assert (await room.revoke(*part)).outcome == "decided"
         assert seen(room.state) == seen(without(room.events, revoked))
+        assert seen(room.folded_from_events()) == seen(room.state)
+
+    asyncio.run(lived())
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32))
+def test_the_fold_is_that_history_s_also_where_life_went_on_after_each_revoke_and_revert(seed: int) -> None:
+    async def lived() -> None:
+        random, room, revoked = Random(seed), LoggedRoom(), set[str]()
+        for _ in range(random.randint(2, 5)):
+            for _ in range(random.randint(1, 6)):
+                await live(room, random, taking_back=False)
+            asked = {n for n, event in enumerate(room.events) if not event.body.taken_back}
+            chosen = {number for number in asked if random.random() < 0.2}
+            resting = with_all_that_rests_on(room, chosen) - revoked
+            targets = [TakenBack(one) for one in random.sample(sorted(resting), len(resting))]
+            if not targets:
+                continue
+            verb = random.choice(["revoke", "revert"])
+            body = await room.ask(RevokeRequested(targets, verb, "poisoned", "admin"))
+            assert body.outcome == "decided"
+            revoked |= resting
+            assert seen(room.state) == seen(without(room.events, revoked))
         assert seen(room.folded_from_events()) == seen(room.state)
 
     asyncio.run(lived())

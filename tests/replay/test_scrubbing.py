@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from memfold.memory.errors import ViewUnreachable
+from memfold.memory.errors import NoRoom, ShardDamaged, ViewUnreachable
 from memfold.projections.base import Shard
 from memfold.projections.difference import Difference
 from memfold.projections.graph import GraphShard
 from memfold.projections.vector_snapshot import VectorSnapshot
+from memfold.replay import sliced_log
 from memfold.replay.build import ShardTask, build_partition
 from memfold.replay.reembedding import ReembeddedShard
-from memfold.replay.scrubbing import read_slice, scrub_graph, scrub_vectors
+from memfold.replay.scrubbing import read_copy, read_slice, scrub_graph, scrub_vectors
+from memfold.replay.sliced_log import SlicedLog
 from memfold.replay.slices import Slice, SliceFold
 from memfold.schemas.keystore import KeyStore
 from tests.replay.archived_log import DIMENSIONS, KEK, ArchivedLog
@@ -49,12 +52,24 @@ def folded(log: ArchivedLog, piece: Slice) -> Iterator[SliceFold]:
         yield SliceFold(log.origin().source(), keys, 0, piece, dressed)
 
 
-def scrubbed(log: ArchivedLog, paths: dict[str, Path], of: int, read: int = 0) -> list[Difference]:
-    """All slices of all shards, read up to an offset before the shards are looked at."""
+@contextmanager
+def sliced(log: ArchivedLog, of: int) -> Iterator[SlicedLog]:
+    with closing(KeyStore(log.home / "keys.db", KEK)) as keys:
+        copy = SlicedLog(log.home / "run", log.origin().source(), keys, 0, of)
+        with closing(copy):
+            yield copy
+
+
+def scrubbed(
+    log: ArchivedLog, paths: dict[str, Path], of: int, read: int = 0, copied: bool = False
+) -> list[Difference]:
+    """All slices of all shards, read up to an offset before the shards are looked at, from the log or from one copy of it."""
     found: list[Difference] = []
     for number in range(of):
-        with folded(log, Slice(number, of)) as fold:
-            assert list(read_slice(fold, read)) == [[]] * (1 if read else 0)
+        with folded(log, Slice(number, of)) as fold, sliced(log, of) as copy:
+            steps = read_copy(fold, copy, read) if copied else read_slice(fold, read)
+            assert [one for some in steps for one in some] == []
+            assert fold.position.offset + 1 == read
             if "vector" in paths:
                 for some in scrub_vectors(fold, lambda: VectorSnapshot(paths["vector"], DIMENSIONS)):
                     found += some
@@ -71,6 +86,47 @@ def test_slices_are_what_is_served(log: ArchivedLog, tmp_path: Path, vector: int
     paths = built(log, tmp_path, vector=vector, graph=graph)
     for of, read in ((1, 0), (3, min(vector, graph)), (5, 20)):
         assert scrubbed(log, paths, of, read) == []
+        assert scrubbed(log, paths, of, read, copied=True) == []
+
+
+def test_a_copy_has_of_each_slice_what_counts_and_is_read_piece_by_piece(
+    log: ArchivedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what waits in memory to be written, and a slice that is read before the log was read to its end."""
+    monkeypatch.setattr(sliced_log, "BUFFERED", 2_000)
+    of = 4
+    with sliced(log, of) as copy:
+        for end in (50, 51, EVENTS):
+            copy.read(end)
+            for number in range(of):
+                with folded(log, Slice(number, of)) as fold, folded(log, Slice(number, of)) as alone:
+                    list(read_copy(fold, copy, end))
+                    alone.read(end)
+                    assert fold._kept.events == alone._kept.events
+                    assert fold.position.offset == alone.position.offset == end - 1
+                    assert fold.position.command_offset == alone.position.command_offset
+        assert copy._size, "nothing was ever written"
+
+
+def test_a_copy_that_is_damaged_is_not_believed(log: ArchivedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sliced_log, "BUFFERED", 0)
+    with sliced(log, 2) as copy:
+        copy.read(EVENTS)
+        (piece, *_) = copy._pieces[0]
+        content = os.pread(copy._file.fileno(), piece[1], piece[0])
+        for at, error in ((0, "not what was written"), (len(content) - 9, "no longer be opened")):
+            broken = content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :]
+            os.pwrite(copy._file.fileno(), broken, piece[0])
+            with folded(log, Slice(0, 2)) as fold, pytest.raises(ShardDamaged, match=error):
+                list(read_copy(fold, copy, EVENTS))
+
+
+def test_a_copy_leaves_the_disk_to_others(log: ArchivedLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sliced_log, "BUFFERED", 0)
+    monkeypatch.setattr(sliced_log, "FREE", 2**60)
+    with sliced(log, 2) as copy, pytest.raises(NoRoom):
+        copy.read(EVENTS)
+    assert not list((log.home / "run").iterdir()), "it has no name"
 
 
 def test_together_the_slices_are_everything(log: ArchivedLog, tmp_path: Path) -> None:

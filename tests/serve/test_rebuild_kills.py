@@ -18,6 +18,7 @@ import pytest
 
 from memfold import AsyncMemory
 from memfold.projections.generations import Generations
+from memfold.projections.proposals import Proposals
 from memfold.projections.unfinished import unfinished
 from memfold.serve.replaying import rebuild_served, rollback_served
 from memfold.serve.settings import Settings
@@ -117,21 +118,25 @@ async def test_ten_kills_in_builds_and_ten_in_swaps(rebuilding: Settings, memory
 async def test_who_dies_between_the_two_steps_of_a_swap_makes_no_writer_give_up(
     rebuilding: Settings, memory: AsyncMemory
 ) -> None:
-    """Prepared and never let go: the worker stands still, and goes on where it was before a writer's patience ends."""
+    """Prepared and never let go: the worker stands still, and goes on where it was before a writer's patience ends; no reader notices."""
     user = await filled(memory)
     await settled(rebuilding)
     await asyncio.to_thread(rebuild_served, rebuilding, PROJECTIONS, "kafka", lambda built: None)
-    vectors = generations(rebuilding)[0]
-    served, before = vectors.served(), vectors.existing()[0]
+    served = [each.served() for each in generations(rebuilding)]
+    known = (await memory.relations(user_id=user))["relations"]
     (worker,) = addresses(rebuilding.folder)
     headers = {"Authorization": f"Bearer {rebuilding.view_token()}"}
-    path = f"{worker.url}/v1/generation/vector/{before}"
-    async with aiohttp.ClientSession(headers=headers) as session, session.put(path) as response:
-        assert response.status == 200, await response.text()
+    for name, each in zip(PROJECTIONS, generations(rebuilding), strict=True):
+        before = each.existing()[0]
+        path = f"{worker.url}/v1/generation/{name}/{before}?proposal={Proposals(each).make(before)}"
+        async with aiohttp.ClientSession(headers=headers) as session, session.put(path) as response:
+            assert response.status == 200, await response.text()
     began = time.monotonic()
+    assert (await memory.relations(user_id=user))["relations"] == known
     await memory.add("while it stands still", user_id=user, infer=False)
     assert time.monotonic() - began > HELD / 2, "it did not stand still, so nothing was shown"
-    assert vectors.served() == served
+    assert [each.served() for each in generations(rebuilding)] == served
+    assert (await memory.relations(user_id=user))["relations"] == known, "of a shard that is not served"
     await everything_holds(rebuilding, [])
 
 

@@ -1,4 +1,4 @@
-"""Rebuild and verify on a real stack: the same to the last byte, under writes, without a model, without a network."""
+"""Rebuild and verify on a real stack: the same to the last byte, under writes, beside another one, without a model, without a network."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from memfold import AsyncMemory, Memory
-from memfold.memory.errors import InvalidInput
+from memfold.memory.errors import InvalidInput, RebuildRunning
 from memfold.projections.generations import Generations
+from memfold.projections.unfinished import unfinished
 from memfold.serve.replaying import rebuild_served, standings_of_workers
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.verifying import verify_served
@@ -31,12 +32,23 @@ async def fill(memory: AsyncMemory, user: str, count: int) -> None:
     await memory.delete((await memory.get_all(user_id=user))["results"][0]["id"])
 
 
+def unfinished_in(settings: Settings) -> bool:
+    """Whether a generation is being built."""
+    each = Generations(settings.folder / "projections", "vector")
+    return any(unfinished(each.path(name)) for name in each.existing())
+
+
 async def test_a_rebuild_under_writes_is_served_without_a_gap(stack: Settings, memory: AsyncMemory) -> None:
     user = f"rebuilt-{uuid.uuid4().hex[:8]}"
     await fill(memory, user, 300)
     rebuilding = asyncio.create_task(
         asyncio.to_thread(rebuild_served, stack, ["vector", "graph"], "kafka", lambda built: None)
     )
+    while not unfinished_in(stack):
+        assert not rebuilding.done()
+        await asyncio.sleep(0)
+    with pytest.raises(RebuildRunning, match="since 20"):
+        await asyncio.to_thread(rebuild_served, stack, ["vector"], "kafka", lambda built: None)
     seen = written = 0
     while not rebuilding.done():
         await memory.add(f"written meanwhile {written}", user_id=user, infer=False)

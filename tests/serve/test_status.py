@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import operator
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from memfold import AsyncMemory
+from memfold.schemas.partitions import EVENTS
+from memfold.serve.embedded import running_stack
 from memfold.serve.settings import Settings
 from memfold.serve.status import Rates, Status
 from memfold.serve.status_shown import shown
+from memfold.streams.connection import Connection
+from memfold.streams.reader import LogReader
 from tests.serve.rendered import plain
 
 
@@ -55,6 +64,30 @@ def test_beside_no_terminal_each_look_follows_the_one_before(stack: Settings) ->
         assert process.stdout is not None
         process.stdout.read()
         assert process.wait(20) == 0
+
+
+async def test_the_groups_tell_kafka_how_far_they_are(stack: Settings, memory: AsyncMemory) -> None:
+    """Tools that know nothing of memfold read the groups' offsets. Records travel together: what is committed is after the last."""
+    user = f"grouped-{uuid.uuid4().hex[:8]}"
+    await memory.add_many([{"messages": f"thing {n}"} for n in range(7)], user_id=user, infer=False)
+    servers = running_stack(stack)
+    admin, reader = (
+        AdminClient({"bootstrap.servers": servers}),
+        LogReader(Connection(bootstrap_servers=str(servers))),
+    )
+    ends = [reader.bounds(EVENTS, partition)[1] for partition in range(stack.partitions)]
+    wanted = [TopicPartition(EVENTS, partition) for partition in range(stack.partitions)]
+
+    def committed(role: str) -> list[int]:
+        asked = ConsumerGroupTopicPartitions(f"memfold-{role}", wanted)
+        (group,) = admin.list_consumer_group_offsets([asked]).values()
+        return [max(one.offset, 0) for one in group.result().topic_partitions]
+
+    for role in ("vector", "graph", "archive"):
+        deadline = time.monotonic() + 30
+        while not all(map(operator.ge, committed(role), ends)):
+            assert time.monotonic() < deadline, (role, committed(role), ends)
+            await asyncio.sleep(0.1)
 
 
 def found(positions: dict[str, dict[int, int]], ends: list[int]) -> Status:

@@ -1,100 +1,105 @@
-"""A follower whose shard another process still has: it waits by itself, and misses nothing of what came meanwhile."""
+"""Records on their way from Faust to a sink: together, in order, and no more than a follower has room for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from memfold.memory.errors import ShardLocked
-from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
-from memfold.streams.connection import Connection
-from memfold.streams.follower import Failed, Follower, Live
+from memfold.streams.follower import QUEUED, Failed, Follower, Live
+from memfold.streams.positioned import TOGETHER, TOGETHER_BYTES, together
 from memfold.streams.reader import LogReader
-from memfold.streams.topics import TopicPlan, ensure_topics
-from memfold.streams.writer import LogWriter
+
+
+def fetched(size: int) -> Any:
+    return SimpleNamespace(value=bytes(size))
+
+
+@given(st.lists(st.sampled_from([0, 10, TOGETHER_BYTES // 3, 2 * TOGETHER_BYTES]), max_size=3 * TOGETHER))
+def test_what_was_fetched_travels_in_order_in_messages_that_are_not_too_large(sizes: list[int]) -> None:
+    records = [fetched(size) for size in sizes]
+    messages = list(together(records))
+    assert [record for some in messages for record in some] == records
+    assert all(1 <= len(some) <= TOGETHER for some in messages)
+    # One record may be larger than a message should be; then it is the message's last.
+    assert all(sum(len(one.value) for one in some[:-1]) < TOGETHER_BYTES for some in messages)
 
 
 class Held:
-    """A sink that is locked while `held`, and then wants everything from an offset on."""
+    """A sink that takes nothing until it is let."""
 
     longest_rest = 0.0
 
-    def __init__(self, first: int) -> None:
-        self.first, self.held, self.refused, self.closed = first, True, 0, 0
-        self.taken: list[bytes] = []
-        self.more = asyncio.Event()
+    def __init__(self) -> None:
+        self.let, self.taken, self.closed = asyncio.Event(), list[int](), False
 
     async def open(self, failed: Failed) -> int:
-        if self.held:
-            self.refused += 1
-            raise ShardLocked("open elsewhere")
-        return self.first
+        return 0
 
     async def process(self, records: Sequence[LogRecord]) -> None:
-        self.taken += [record.value for record in records]
-        self.more.set()
+        await self.let.wait()
+        self.taken += [record.offset for record in records]
 
     async def close(self) -> None:
-        self.closed += 1
-
-    async def until(self, wanted: list[bytes]) -> None:
-        async with asyncio.timeout(20):
-            while len(self.taken) < len(wanted):
-                self.more.clear()
-                await self.more.wait()
-        assert self.taken == wanted
+        self.closed = True
 
 
-@pytest.fixture
-async def reader(connection: Connection) -> AsyncIterator[LogReader]:
-    await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
-    with closing(LogReader(connection)) as reader:
-        yield reader
+class Empty:
+    """A log that has nothing yet: all records come live."""
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return 0, 0
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]:
+        raise AssertionError(f"there is no gap to read: {start} to {end}")
 
 
-def ended(failure: BaseException) -> None:
-    raise AssertionError("it must wait, not end") from failure
+def live(first: int, count: int, acknowledged: list[int]) -> Live:
+    records = [LogRecord("t", 0, offset, 0, b"k", b"v") for offset in range(first, first + count)]
+    return Live(records, lambda: acknowledged.append(first))
 
 
-async def test_what_comes_while_the_shard_is_locked_is_read_once_it_is_free(
-    connection: Connection, reader: LogReader
-) -> None:
-    with closing(LogWriter(connection)) as writer:
+async def test_a_follower_takes_no_more_than_it_has_room_for_and_all_in_order() -> None:
+    sink, acknowledged = Held(), list[int]()
+    follower = Follower("t", 0, sink, cast(LogReader, Empty()))
+    assert await follower.start(lambda failure: None) == 0
+    step, offered = 100, 0
 
-        async def append(*values: bytes) -> list[int]:
-            return await writer.append(EVENTS, 0, [(b"k", value) for value in values])
+    async def offer_all() -> None:
+        nonlocal offered
+        for first in range(0, 4 * QUEUED, step):
+            await follower.offer(live(first, step, acknowledged))
+            offered = first + step
 
-        first, _ = await append(b"before 1", b"before 2")
-        sink = Held(first)
-        follower = Follower(EVENTS, 0, sink, reader)
-        assert await follower.start(ended) == first + 2
-        acknowledged: list[int] = []
-
-        def live(offset: int, value: bytes) -> Live:
-            return Live(LogRecord(EVENTS, 0, offset, 0, b"k", value), lambda: acknowledged.append(offset))
-
-        # More than a queue holds: whoever delivers must not be held up, for it delivers other partitions too.
-        meanwhile = [f"meanwhile {number}".encode() for number in range(1_500)]
-        for offset, value in zip(await append(*meanwhile), meanwhile, strict=True):
-            await asyncio.wait_for(follower.offer(live(offset, value)), 5)
-        assert (len(acknowledged), sink.taken) == (1_500, [])
-        assert sink.refused
-        sink.held = False
-        await sink.until([b"before 1", b"before 2", *meanwhile])
-        (offset,) = await append(b"after")
-        await follower.offer(live(offset, b"after"))
-        await sink.until([b"before 1", b"before 2", *meanwhile, b"after"])
-        await follower.close()
-        assert sink.closed == 1
+    offering = asyncio.create_task(offer_all())
+    done, _ = await asyncio.wait([offering], timeout=0.2)
+    assert not done
+    # A batch that the sink has, and what waits behind it.
+    assert offered <= 2 * QUEUED + step
+    assert acknowledged == []
+    sink.let.set()
+    await offering
+    while len(acknowledged) < 4 * QUEUED // step:  # noqa: ASYNC110 - acknowledged in the follower's own task
+        await asyncio.sleep(0)
+    assert sink.taken == list(range(4 * QUEUED))
+    assert acknowledged == list(range(0, 4 * QUEUED, step))
+    await follower.close()
 
 
-async def test_it_is_closed_while_it_waits(reader: LogReader) -> None:
-    sink = Held(0)
-    follower = Follower(EVENTS, 1, sink, reader)
-    await follower.start(ended)
-    await asyncio.wait_for(follower.close(), 10)
-    assert (sink.closed, sink.taken) == (1, [])
+async def test_who_waits_for_room_is_let_go_when_the_partition_changes_hands() -> None:
+    sink = Held()
+    follower = Follower("t", 0, sink, cast(LogReader, Empty()))
+    await follower.start(lambda failure: None)
+    for first in (0, QUEUED):
+        await follower.offer(live(first, QUEUED, []))
+    waiting = asyncio.create_task(follower.offer(live(2 * QUEUED, 1, [])))
+    done, _ = await asyncio.wait([waiting], timeout=0.1)
+    assert not done
+    await follower.close()
+    await asyncio.wait_for(waiting, 5)
+    assert sink.closed

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memfold.memory.ports import Hit, MemoryRow, Vectors
 from memfold.schemas.records import Envelope, Scope
-from memfold.streams.ledger import Ledger
+from memfold.streams.ledger import HELD, Ledger
 from memfold.streams.outcomes import Outcomes
 from memfold.streams.progress import Progress
 from memfold.streams.states import States
@@ -43,6 +43,21 @@ def test_the_ledger_keeps_the_first_event_of_each_command(commands: list[int], s
         again = Ledger(Path(folder) / "l.db")
         assert (again.offset, again.command_offset) == (len(commands) - 1, fence)
         again.close()
+
+
+def test_a_ledger_that_was_killed_stands_behind_the_log_and_reads_it_again(tmp_path: Path) -> None:
+    events = [(offset, envelope(offset)) for offset in range(3 * HELD // 2)]
+    killed = Ledger(tmp_path / "l.db")
+    for event in events:
+        killed.record([event], event[0] + 1)
+    # Not closed: what another process finds is what was written.
+    again = Ledger(tmp_path / "l.db")
+    assert -1 < again.offset < killed.offset
+    assert again.command_offset == again.offset
+    assert again.offset_of(f"c{killed.offset}") is None
+    again.record(events[again.offset + 1 :], len(events))
+    assert [again.offset_of(one.command_id) for _, one in events] == [offset for offset, _ in events]
+    again.close()
 
 
 async def test_progress_wakes_those_who_wait_and_only_them() -> None:
