@@ -80,6 +80,6 @@ async def test_a_worker_whose_clock_is_an_hour_off(two: Settings, tmp_path: Path
             for name in ("created_at", "updated_at"):
                 if found.get(name):
                     assert before <= datetime.fromisoformat(found[name]) <= now + timedelta(seconds=1)
-            print(version)
+            assert before <= datetime.fromisoformat(version["created_at"]) <= datetime.now(UTC)
     await everything_holds(two, added.result().command_ids)
     await asyncio.to_thread(the_log_verifies, two)

@@ -55,7 +55,7 @@ def lived(home: Path, servers: str | None = None) -> list[str]:
 
 
 def add_partitions(servers: str) -> None:
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     for made in admin.create_partitions([NewPartitions(topic, ADDED) for topic in KEPT]).values():
         made.result()
 
@@ -106,7 +106,7 @@ def test_on_a_kafka_of_ones_own_the_topics_are_made_anew_from_the_archive(
         assert refused.returncode == 1, words
         assert "somebody changed that" in _flat(refused.stderr + refused.stdout), words
     seal_now(settings)
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     for gone in admin.delete_topics([*KEPT, QUARANTINE, SEALS], operation_timeout=30).values():
         gone.result()
     restored = cli(home, "restore", "--archive", str(home / "archive"), servers=servers)
