@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -26,5 +28,6 @@ class RegistrySettings(BaseSettings):
         named = url or self.url
         if named is None:
             return None
-        access = RegistryAccess(**(self.model_dump() | {"url": named}))
+        settings: dict[str, Any] = self.model_dump() | {"url": named}
+        access = RegistryAccess(**settings)
         return SchemaRegistry(access.opened(), named)

@@ -60,11 +60,8 @@ async def test_a_command_of_confluents_serializer_is_decided(stack: Settings, me
     user = f"framed-{uuid.uuid4().hex[:8]}"
     registry = SchemaRegistryClient.new_client({"url": "mock://commands"})
     registry.register_schema(f"{COMMANDS}-value", Schema(newest("envelope").text, "AVRO"))
-    write = AvroSerializer(
-        registry,
-        newest("envelope").text,
-        conf={"auto.register.schemas": False, "use.latest.version": True},  # pyright: ignore[reportCallIssue]
-    )
+    settings = {"auto.register.schemas": False, "use.latest.version": True}
+    write = AvroSerializer(registry, newest("envelope").text, conf=settings)  # pyright: ignore[reportCallIssue]
     subject, envelope = sealed(stack, user, "I keep bees")
     value = write(envelope, SerializationContext(COMMANDS, MessageField.VALUE))
     assert value is not None
