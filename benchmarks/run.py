@@ -14,7 +14,7 @@ from benchmarks.archiving import archiving
 from benchmarks.asof import asof
 from benchmarks.audit import audit
 from benchmarks.endpoint import endpoint
-from benchmarks.live import idle, ingest, single
+from benchmarks.live import flood, idle, ingest, single
 from benchmarks.reads import reads
 from benchmarks.rebuild import LARGE, SMALL, rebuild, search
 from benchmarks.replay import replay
@@ -31,6 +31,7 @@ ALL = (
     "ingest",
     "reads",
     "watching",
+    "flood",
     "endpoint",
     "stages",
     "rebuild",
@@ -57,11 +58,22 @@ def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
         stack.stop()
 
 
+def _flood(folder: Path) -> list[Row]:
+    settings = settings_from(home=folder / "flood")
+    stack = EmbeddedStack.start(settings, separate=True)
+    try:
+        return asyncio.run(flood(settings))
+    finally:
+        stack.stop()
+
+
 def main() -> None:
     wanted = sys.argv[1:] or list(ALL)
     folder = Path(tempfile.mkdtemp(prefix="memfold-bench-"))
     try:
         rows = _on_a_stack(folder, wanted)
+        if "flood" in wanted:
+            rows += _flood(folder)
         if "endpoint" in wanted:
             rows += endpoint(folder)
         if "stages" in wanted:
