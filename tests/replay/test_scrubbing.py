@@ -114,7 +114,9 @@ def test_a_copy_that_is_damaged_is_not_believed(log: ArchivedLog, monkeypatch: p
         copy.read(EVENTS)
         (piece, *_) = copy._pieces[0]
         content = os.pread(copy._file.fileno(), piece[1], piece[0])
-        for at, error in ((0, "not what was written"), (len(content) - 9, "no longer be opened")):
+        value = next(copy.records_of(0))[-1].value
+        sealed = content.rindex(value) + len(value) - 1
+        for at, error in ((0, "not what was written"), (sealed, "no longer be opened")):
             broken = content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :]
             os.pwrite(copy._file.fileno(), broken, piece[0])
             with folded(log, Slice(0, 2)) as fold, pytest.raises(ShardDamaged, match=error):
