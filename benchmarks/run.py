@@ -6,7 +6,9 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -23,7 +25,7 @@ from benchmarks.stages import stages
 from benchmarks.table import Row, report
 from benchmarks.watching import watching
 from memfold.serve.embedded import EmbeddedStack
-from memfold.serve.settings import settings_from
+from memfold.serve.settings import Settings, settings_from
 
 ALL = (
     "idle",
@@ -45,24 +47,26 @@ ALL = (
 )
 
 
-def _on_a_stack(folder: Path, wanted: list[str]) -> list[Row]:
-    measures = {"idle": idle, "single": single, "ingest": ingest, "reads": reads, "watching": watching}
+Measure = Callable[[Settings], Coroutine[Any, Any, list[Row]]]
+LIVE: dict[str, Measure] = {
+    "idle": idle,
+    "single": single,
+    "ingest": ingest,
+    "reads": reads,
+    "watching": watching,
+}
+
+
+def _on_a_stack(
+    home: Path, measures: Mapping[str, Measure], wanted: list[str], *, separate: bool = False
+) -> list[Row]:
     chosen = [name for name in measures if name in wanted]
     if not chosen:
         return []
-    settings = settings_from(home=folder / "live")
-    stack = EmbeddedStack.start(settings)
+    settings = settings_from(home=home)
+    stack = EmbeddedStack.start(settings, separate=separate)
     try:
         return [row for name in chosen for row in asyncio.run(measures[name](settings))]
-    finally:
-        stack.stop()
-
-
-def _flood(folder: Path) -> list[Row]:
-    settings = settings_from(home=folder / "flood")
-    stack = EmbeddedStack.start(settings, separate=True)
-    try:
-        return asyncio.run(flood(settings))
     finally:
         stack.stop()
 
@@ -71,9 +75,8 @@ def main() -> None:
     wanted = sys.argv[1:] or list(ALL)
     folder = Path(tempfile.mkdtemp(prefix="memfold-bench-"))
     try:
-        rows = _on_a_stack(folder, wanted)
-        if "flood" in wanted:
-            rows += _flood(folder)
+        rows = _on_a_stack(folder / "live", LIVE, wanted)
+        rows += _on_a_stack(folder / "separate", {"flood": flood}, wanted, separate=True)
         if "endpoint" in wanted:
             rows += endpoint(folder)
         if "stages" in wanted:

@@ -42,7 +42,7 @@ from memfold.serve.what_if import Wanted, what_if_of
 class Asking(Opened):
     """The verbs that read. Each is a read event, where reads are recorded."""
 
-    @traced("search")
+    @traced
     @recorded("search", "query")
     async def search(
         self,
@@ -79,7 +79,7 @@ class Asking(Opened):
         second |= searched_result(found.searched) if explain else {}
         return {"results": results, "relations": [*map(relation_result, found.relations)], **second}
 
-    @traced("get")
+    @traced
     @recorded("get", "memory_id")
     async def get(self, memory_id: str, *, as_of: Any = None) -> Result | None:
         """One memory, None when there is none or it was deleted; `as_of` as in `search`. Raises InvalidInput for what is no id."""
@@ -87,7 +87,7 @@ class Asking(Opened):
         row = await (await self._ready()).recalling_as_of(then).get(memory_id)
         return None if row is None else memory_result(row)
 
-    @traced("get_all")
+    @traced
     @recorded("get_all")
     async def get_all(
         self,
@@ -135,7 +135,7 @@ class Asking(Opened):
 
         return AsyncWatch(ready, begin)
 
-    @traced("relations")
+    @traced
     @recorded("relations")
     async def relations(
         self,
@@ -162,7 +162,7 @@ class Asking(Opened):
         walk = checked_walk(entity, relationship, hops, as_of, valid_at, ended, limit)
         return around_result(await (await self._ready()).exploring.around(scope, walk))
 
-    @traced("sparql")
+    @traced
     @recorded("sparql", "query")
     async def sparql(
         self,
@@ -260,7 +260,7 @@ class Asking(Opened):
         )
         return await what_if_of(self._settings, auditor, wanted, watch)
 
-    @traced("history")
+    @traced
     @recorded("history", "memory_id")
     async def history(self, memory_id: str) -> list[Result]:
         """Every version of a memory, oldest first: old, new, event, when, by whom, from which command. Empty for an unknown one."""
@@ -268,7 +268,7 @@ class Asking(Opened):
         caller = await self._ready()
         return versions(await caller.history.events_of(self._settings.tenant, wanted), wanted)
 
-    @traced("explain")
+    @traced
     @recorded("explain", "memory_id")
     async def explain(self, memory_id: str) -> Result:
         """Why a memory says what it says: {id, memory, versions}, and of each version the message, the fact that was found in it,

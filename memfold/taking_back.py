@@ -22,7 +22,7 @@ from memfold.serve.traced import traced
 class TakingBack(Opened):
     """The verbs that undo."""
 
-    @traced("revert")
+    @traced
     async def revert(
         self,
         memory_or_event: str,
@@ -48,7 +48,7 @@ class TakingBack(Opened):
         ]
         return taken_back_result([(one.decided, one.receipt) for one in written])
 
-    @traced("revoke")
+    @traced
     @recorded("revoke")
     async def revoke(
         self,

@@ -19,7 +19,7 @@ from memfold.serve.traced import traced
 class Telling(Opened):
     """The verbs that write. Each is an event; what came before stays in the log."""
 
-    @traced("add")
+    @traced
     async def add(
         self,
         messages: Messages,
@@ -47,7 +47,7 @@ class Telling(Opened):
         )
         return _written(written)
 
-    @traced("add_many")
+    @traced
     async def add_many(
         self,
         items: Sequence[Mapping[str, Any]],
@@ -77,7 +77,7 @@ class Telling(Opened):
         results = [one for pack in packs if pack.decided for one in item_results(pack.decided, pack.items)]
         return {"results": results, "receipts": receipts}
 
-    @traced("update")
+    @traced
     async def update(
         self,
         memory_id: str,
@@ -95,7 +95,7 @@ class Telling(Opened):
         written = await (await self._ready()).writing.update(wanted, checked, packed, actor, wait, key)
         return {"message": "Memory updated", **_written(written)}
 
-    @traced("delete")
+    @traced
     async def delete(
         self,
         memory_id: str,
@@ -109,7 +109,7 @@ class Telling(Opened):
         written = await (await self._ready()).writing.delete(memory_id, actor, wait, key)
         return {"message": "Memory deleted", **_written(written)}
 
-    @traced("delete_all")
+    @traced
     async def delete_all(
         self,
         *,
@@ -125,7 +125,7 @@ class Telling(Opened):
         written = await (await self._ready()).writing.delete_all(scope, wait, key)
         return {"message": "Memories deleted", "receipts": [receipt_result(one.receipt) for one in written]}
 
-    @traced("retry")
+    @traced
     async def retry(
         self, *, user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None
     ) -> Result:
@@ -139,7 +139,7 @@ class Telling(Opened):
         bodies = [written.decided for written in await writing.retry(scope) if written.decided]
         return retried_result(bodies, await writing.pending(scope))
 
-    @traced("merge_entities")
+    @traced
     async def merge_entities(
         self,
         entity: str,
@@ -160,7 +160,7 @@ class Telling(Opened):
         writing = (await self._ready()).writing
         return _written(await writing.merge(scope, one, other, checked_id("actor_id", actor_id)))
 
-    @traced("split_entity")
+    @traced
     async def split_entity(
         self,
         entity: str,
@@ -199,7 +199,7 @@ class Telling(Opened):
         named = checked_text("source", checked_id("source", source))
         return asdict(await bring((await self._ready()).writing, memories, named, whose))
 
-    @traced("reset")
+    @traced
     async def reset(self, *, wait: bool = True, idempotency_key: str | None = None) -> Result:
         """Take everything of the tenant out of view. An event too: what came before stays in the log."""
         key = checked_id("idempotency_key", idempotency_key)

@@ -21,18 +21,15 @@ S = TypeVar("S", bound=HasTracing)
 Verb = Callable[Concatenate[S, P], Coroutine[Any, Any, R]]
 
 
-def traced(name: str) -> Callable[[Verb[S, P, R]], Verb[S, P, R]]:
-    """The verb, as a span called `name` where traces are on."""
+def traced(call: Verb[S, P, R]) -> Verb[S, P, R]:
+    """The verb, as a span of its name where traces are on."""
 
-    def decorate(call: Verb[S, P, R]) -> Verb[S, P, R]:
-        @wraps(call)
-        async def spanned(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            traces = self._tracing.traces()
-            if traces is None:
-                return await call(self, *args, **kwargs)
-            with traces.verb(name):
-                return await call(self, *args, **kwargs)
+    @wraps(call)
+    async def spanned(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        traces = self._tracing.traces()
+        if traces is None:
+            return await call(self, *args, **kwargs)
+        with traces.verb(call.__name__):
+            return await call(self, *args, **kwargs)
 
-        return spanned
-
-    return decorate
+    return spanned

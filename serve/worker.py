@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from functools import partial
 
 from memfold.audit.sealing import Sealer
 from memfold.audit.subject_past import FullLogPast
@@ -148,19 +148,20 @@ class Worker:
         return Embedding(models_of(settings.models, self._parts.vectors, generation), settings.embeddings)
 
     def _processor(self, role: str, writer: LogWriter, quarantine: Quarantine, traced: bool) -> Processor:
-        state = self._parts.settings.folder / "run"
-        common = (self._parts.connection, state, self._member)
-        given: dict[str, Any] = {"partitions": self._parts.partitions, "traced": traced}
+        made = partial(
+            Processor,
+            connection=self._parts.connection,
+            state=self._parts.settings.folder / "run",
+            member=self._member,
+            partitions=self._parts.partitions,
+            traced=traced,
+        )
         if role == "decide":
             room = self._room(writer, quarantine)
-            return Processor(
-                role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room), *common, **given
-            )
+            return made(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room))
         if role in self._generations:
-            return Processor(
-                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), *common, **given
-            )
-        return Processor(role, KEPT, self._archive_sink, *common, linger=LINGER, **given)
+            return made(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine))
+        return made(role, KEPT, self._archive_sink, linger=LINGER)
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts

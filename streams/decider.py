@@ -225,6 +225,7 @@ class DecideSink:
         while True:
             embedder = pinned(self._room.models.embedder)
             held = self._states.held(tenant, subject, embedder.model)
+            # Nothing was waited for, so it is still served. To ask again costs a look at the disk for each command.
             if held is not None:
                 return held, replace(self._room.models, embedder=embedder)
             state = await self._states.of(tenant, subject, embedder.model)

@@ -51,7 +51,7 @@ class Records(Codec):
 
 
 class PositionedConsumer(Consumer):
-    """Seeks to what the app's `starts_of` answers, each time partitions are assigned."""
+    """Seeks to what the app's `starts_of` answers, each time partitions are assigned, and hands on records together."""
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """What was fetched, each partition's records together; as Faust's own, it ends when the partitions change hands."""
@@ -142,5 +142,5 @@ def _record(record: Any) -> LogRecord:
         record.timestamp,
         record.key or b"",
         record.value or b"",
-        traceparent_in(record.headers) if record.headers else b"",
+        traceparent_in(record.headers),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import fastavro
@@ -21,17 +23,18 @@ from memfold.memory.errors import (
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+R = TypeVar("R")
+
 _SECONDS = 10
 _UNKNOWN = 404
 _STRANGER = (401, 403)
 
 
 class RegistryAccess(BaseModel):
-    """Where a registry is, and what is shown to it: a name and a password, a token, or a certificate."""
+    """What is shown to a registry: a name and a password, a token, or a certificate."""
 
     model_config = ConfigDict(frozen=True)
 
-    url: str
     username: str | None = None
     password: SecretStr | None = Field(default=None, description="With username: HTTP basic authentication.")
     token: SecretStr | None = Field(default=None, description="A bearer token, as it is.")
@@ -39,25 +42,23 @@ class RegistryAccess(BaseModel):
     ssl_certificate_location: str | None = None
     ssl_key_location: str | None = None
 
-    def opened(self) -> SchemaRegistryClient:
-        """Nothing is asked yet. Raises RegistryExtraMissing, InvalidInput."""
+    def opened(self, url: str) -> SchemaRegistryClient:
+        """The registry at `url`; nothing is asked yet. Raises RegistryExtraMissing, InvalidInput."""
         try:
             from confluent_kafka.schema_registry import SchemaRegistryClient
         except ImportError as missing:
             raise RegistryExtraMissing(
                 f'a schema registry needs {missing.name}, which is not installed: pip install "memfold[registry]"'
             ) from None
-        if "@" in urlsplit(self.url).netloc:
+        if "@" in urlsplit(url).netloc:
             # It would stand in shell histories, process lists and error messages.
             raise InvalidInput(
                 "the registry's URL holds credentials; set MEMFOLD_REGISTRY_USERNAME and MEMFOLD_REGISTRY_PASSWORD instead"
             )
         try:
-            return SchemaRegistryClient({"url": self.url, "timeout": _SECONDS} | self._credentials())
+            return SchemaRegistryClient({"url": url, "timeout": _SECONDS} | self._credentials())
         except (ValueError, OSError) as wrong:
-            raise InvalidInput(
-                f"no registry can be reached as {self.url} with what is set: {wrong}"
-            ) from None
+            raise InvalidInput(f"no registry can be reached as {url} with what is set: {wrong}") from None
 
     def _credentials(self) -> dict[str, Any]:
         given = {
@@ -100,7 +101,7 @@ class SchemaRegistry:
         for reference in schema.references or ():
             subject, version = reference.subject or "", reference.version or -1
             found = self._asked(
-                lambda subject=subject, version=version: self._client.get_version(subject, version),
+                partial(self._client.get_version, subject, version),
                 f"has no version {version} of {subject}, which is referred to",
             )
             self._with_references(found.schema, named)
@@ -119,7 +120,7 @@ class SchemaRegistry:
             )
         )
 
-    def _asked(self, question: Any, unknown: str) -> Any:
+    def _asked(self, question: Callable[[], R], unknown: str) -> R:
         from confluent_kafka.schema_registry import SchemaRegistryError
 
         try:

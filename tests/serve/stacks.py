@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from memfold.infra.home import prepare_home
+from memfold.infra.stack_file import running_stack
 from memfold.serve.embedded import EmbeddedStack, environment_of, shape_of, wait_ready
 from memfold.serve.settings import Settings, settings_from
 
@@ -45,3 +46,18 @@ def running_behind(prefix: Sequence[str], settings: Settings, workers: int) -> I
         yield
     finally:
         running.stop()
+
+
+def pid_of(settings: Settings, role: str) -> int:
+    stack = running_stack(settings.folder)
+    assert stack is not None
+    (pid,) = [process.pid for process in stack.processes if process.role == role]
+    assert pid is not None
+    return pid
+
+
+def servers_of(settings: Settings) -> str:
+    stack = running_stack(settings.folder)
+    assert stack is not None
+    assert stack.bootstrap_servers
+    return stack.bootstrap_servers

@@ -26,7 +26,7 @@ from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
 from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds, reader_of, records, settled
-from tests.serve.stacks import running_in
+from tests.serve.stacks import pid_of, running_in
 
 ADDS = 2_000
 AT_ONCE = 40
@@ -37,14 +37,6 @@ def shaken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A stack of its own, each worker in its own process so that each can be killed alone."""
     with running_in(tmp_path_factory.mktemp("shaken"), separate=True, patience=90.0) as settings:
         yield settings
-
-
-def pid_of(settings: Settings, role: str) -> int:
-    stack = running_stack(settings.folder)
-    assert stack is not None
-    (pid,) = [process.pid for process in stack.processes if process.role == role]
-    assert pid is not None
-    return pid
 
 
 async def add_through(memory: AsyncMemory, user: str, number: int) -> str:

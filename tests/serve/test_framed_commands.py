@@ -22,7 +22,7 @@ from memfold.schemas.partitions import COMMANDS, key_of, partition_of
 from memfold.schemas.registry import newest
 from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds
-from tests.serve.test_ingest import servers_of
+from tests.serve.stacks import servers_of
 
 
 def avro(name: str, fields: dict[str, Any]) -> bytes:

@@ -18,10 +18,10 @@ from confluent_kafka.admin import NewTopic
 
 from memfold import AsyncMemory, Memory
 from memfold.infra.kafka_jars import kafka_jars
-from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import InvalidInput
 from memfold.serve.settings import Settings
 from memfold.streams.topics import admin_of
+from tests.serve.stacks import servers_of
 from tests.serve.test_cli import run
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "producers"
@@ -32,13 +32,6 @@ infer = false
 user_id = "who"
 text = "said"
 """
-
-
-def servers_of(stack: Settings) -> str:
-    running = running_stack(stack.folder)
-    assert running is not None
-    assert running.bootstrap_servers
-    return running.bootstrap_servers
 
 
 def made_topic(stack: Settings, partitions: int = 2) -> str:

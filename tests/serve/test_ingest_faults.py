@@ -17,10 +17,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from memfold import Memory
 from memfold.infra.broker import Broker
-from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import SourceTruncated
 from memfold.serve.settings import Settings
-from tests.serve.stacks import running_in
+from tests.serve.stacks import pid_of, running_in, servers_of
 from tests.serve.test_cli import run
 from tests.serve.test_ingest import (
     MAPPING,
@@ -29,7 +28,6 @@ from tests.serve.test_ingest import (
     made_topic,
     produce,
     report,
-    servers_of,
     texts,
 )
 
@@ -121,11 +119,7 @@ def test_it_goes_on_when_the_broker_was_killed(shaken: Settings, user: str, mapp
         for kills in range(3):
             first = kills * 200
             produce(shaken, topic, [line(user, n).encode() for n in range(first, first + 200)])
-            stack = running_stack(shaken.folder)
-            assert stack is not None
-            (pid,) = [one.pid for one in stack.processes if one.role == "broker"]
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid_of(shaken, "broker"), signal.SIGKILL)
             # Until the supervisor started it again the producer keeps what it has.
             producer = Producer({"bootstrap.servers": servers_of(shaken)})
             producer.produce(topic, line(user, 1_000 + kills))

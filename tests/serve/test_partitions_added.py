@@ -18,13 +18,12 @@ from memfold import Memory
 from memfold.infra.broker import Broker
 from memfold.memory.errors import TopicMisconfigured
 from memfold.schemas.partitions import COMMANDS, KEPT, QUARANTINE, SEALS
-from memfold.serve.embedded import running_stack
 from memfold.serve.repartitioning import repartition_home
 from memfold.serve.seals import seal_now
-from memfold.serve.settings import Settings, settings_from
+from memfold.serve.settings import settings_from
 from tests.serve.checks import everything_holds, settled
 from tests.serve.owning import owners
-from tests.serve.stacks import running_in
+from tests.serve.stacks import running_in, servers_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 WAS, ADDED = 2, 4
@@ -72,7 +71,7 @@ def test_a_running_stack_refuses_and_repartitioning_is_the_way_on(tmp_path: Path
         acknowledged = lived(home)
         before = told(home)
         asyncio.run(settled(settings))
-        add_partitions(_servers(settings))
+        add_partitions(servers_of(settings))
         with pytest.raises(TopicMisconfigured, match=REFUSED), Memory(home=home) as memory:
             memory.get_all(user_id=USERS[0])
         (pid,) = asyncio.run(owners(settings))
@@ -121,12 +120,6 @@ def test_on_a_kafka_of_ones_own_the_topics_are_made_anew_from_the_archive(
 def _flat(said: str) -> str:
     """As one line, however wide the terminal was taken to be."""
     return " ".join(said.split())
-
-
-def _servers(settings: Settings) -> str:
-    servers = running_stack(settings)
-    assert servers is not None
-    return servers
 
 
 def _ends(home: Path, folder: str) -> dict[str, int]:

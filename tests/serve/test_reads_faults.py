@@ -21,8 +21,7 @@ from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds
 from tests.serve.read_events import read_events
-from tests.serve.stacks import running_in
-from tests.serve.test_faults import pid_of
+from tests.serve.stacks import pid_of, running_in
 
 pytestmark = pytest.mark.timeout(600)
 

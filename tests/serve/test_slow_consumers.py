@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from memfold import AsyncMemory
-from memfold.infra.stack_file import running_stack
 from memfold.serve.running import status_now
 from memfold.serve.settings import Settings
 from memfold.streams.topics import admin_of
 from tests.serve.adding import add_until_there
 from tests.serve.checks import everything_holds, the_log_verifies
-from tests.serve.stacks import running_in
+from tests.serve.stacks import pid_of, running_in, servers_of
 
 CHANGES = 150
 
@@ -70,14 +69,6 @@ async def test_a_watch_that_is_stopped_holds_nobody_up_and_misses_nothing(
         await slow.wait()
 
 
-def pid_of(settings: Settings, role: str) -> int:
-    found = running_stack(settings.folder)
-    assert found is not None
-    (pid,) = [process.pid for process in found.processes if process.role == role]
-    assert pid is not None
-    return pid
-
-
 @pytest.mark.cluster
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("slow", ["vector", "graph", "archive"])
@@ -114,9 +105,8 @@ async def test_a_fold_that_is_stopped_past_its_session_holds_no_other_up_and_cat
 
 def left_its_group(settings: Settings, role: str) -> None:
     """Wait until its session is over: it has to join again."""
-    servers, deadline = running_stack(settings.folder), time.monotonic() + 60
-    assert servers is not None
-    admin = admin_of(settings.connection(servers.bootstrap_servers))
+    deadline = time.monotonic() + 60
+    admin = admin_of(settings.connection(servers_of(settings)))
     while True:
         (described,) = admin.describe_consumer_groups([f"memfold-{role}"]).values()
         if not described.result().members:

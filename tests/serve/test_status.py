@@ -18,13 +18,12 @@ from confluent_kafka.admin import AdminClient
 
 from memfold import AsyncMemory
 from memfold.schemas.partitions import EVENTS
-from memfold.serve.embedded import running_stack
 from memfold.serve.settings import Settings
 from memfold.serve.status import Rates, Status
 from memfold.serve.status_shown import shown
-from memfold.streams.connection import Connection
-from memfold.streams.reader import LogReader
+from tests.serve.checks import reader_of
 from tests.serve.rendered import plain
+from tests.serve.stacks import servers_of
 
 
 def watching(stack: Settings, *words: str) -> subprocess.Popen[str]:
@@ -70,11 +69,7 @@ async def test_the_groups_tell_kafka_how_far_they_are(stack: Settings, memory: A
     """Tools that know nothing of memfold read the groups' offsets. Records travel together: what is committed is after the last."""
     user = f"grouped-{uuid.uuid4().hex[:8]}"
     await memory.add_many([{"messages": f"thing {n}"} for n in range(7)], user_id=user, infer=False)
-    servers = str(running_stack(stack))
-    admin, reader = (
-        AdminClient({"bootstrap.servers": servers}),
-        LogReader(Connection(bootstrap_servers=str(servers))),
-    )
+    admin, reader = AdminClient({"bootstrap.servers": servers_of(stack)}), reader_of(stack)
     ends = [reader.bounds(EVENTS, partition)[1] for partition in range(stack.partitions)]
     wanted = [TopicPartition(EVENTS, partition) for partition in range(stack.partitions)]
 

@@ -22,9 +22,8 @@ from memfold.schemas.opening import open_event
 from memfold.schemas.partitions import EVENTS
 from memfold.serve.settings import Settings
 from tests.serve.checks import everything_holds, reader_of, records
-from tests.serve.stacks import running_in
+from tests.serve.stacks import pid_of, running_in
 from tests.serve.test_cli import parsed, run
-from tests.serve.test_faults import pid_of
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -21,8 +21,7 @@ from memfold.streams.projecting import open_batch
 from memfold.streams.window import Limit
 from tests.emulator.process import OFTEN, EmulatorProcess
 from tests.serve.checks import everything_holds, reader_of, records, settled
-from tests.serve.stacks import running_in
-from tests.serve.test_faults import pid_of
+from tests.serve.stacks import pid_of, running_in
 
 ADDS_EACH = 6
 

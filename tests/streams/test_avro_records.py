@@ -124,7 +124,7 @@ def test_any_bytes_are_read_whole_or_refused(raw: bytes) -> None:
 
 def test_a_registry_that_is_away_is_no_fault_of_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    client = RegistryAccess(url=url).opened()
+    client = RegistryAccess().opened(url)
     monkeypatch.setattr(client._rest_client, "max_retries", 0)
     with pytest.raises(RegistryUnreachable, match="no registry answers at http"):
         AvroRecords(SchemaRegistry(client, url), [], json_in).object_in(b"\0\0\0\0\1")
@@ -132,4 +132,4 @@ def test_a_registry_that_is_away_is_no_fault_of_the_record(monkeypatch: pytest.M
 
 def test_credentials_in_the_url_are_refused() -> None:
     with pytest.raises(InvalidInput, match="MEMFOLD_REGISTRY_USERNAME"):
-        RegistryAccess(url="http://me:secret@127.0.0.1").opened()
+        RegistryAccess().opened("http://me:secret@127.0.0.1")
