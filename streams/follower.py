@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
 _LOOKS_AGAIN = 0.5
+QUIET = 10.0
+"""Seconds without a live record after which a follower looks whether one should have come."""
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
 
@@ -69,10 +71,17 @@ class Follower:
     """Runs one sink over one partition until it is closed."""
 
     def __init__(
-        self, topic: str, partition: int, sink: Sink, reader: LogReader, linger: float = 0.0
+        self,
+        topic: str,
+        partition: int,
+        sink: Sink,
+        reader: LogReader,
+        linger: float = 0.0,
+        fetched_to: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`fetched_to`: the partition's end as its last fetch told it, None where that is not known."""
         self.topic, self.partition, self.sink = topic, partition, sink
-        self._reader, self._linger = reader, linger
+        self._reader, self._linger, self._fetched_to = reader, linger, fetched_to
         self._many, self._room = asyncio.Event(), asyncio.Event()
         self._queue: asyncio.Queue[Live] = asyncio.Queue()
         self._queued = 0
@@ -143,7 +152,11 @@ class Follower:
             end = await self._end()
         await self._read_gap(end)
         while True:
-            batch = await self._batch()
+            try:
+                batch = await self._batch()
+            except TimeoutError:
+                await self._look()
+                continue
             await self._read_gap(batch[0].records[0].offset)
             fresh = [record for live in batch for record in live.records if record.offset >= self._next]
             if fresh:
@@ -155,8 +168,17 @@ class Follower:
             for live in batch:
                 live.acknowledge()
 
+    async def _look(self) -> None:
+        """Nothing came for a while: see that nothing should have. What comes is only a hint, the log says what there is."""
+        fetched = self._fetched_to() or 0
+        if self._next < fetched and self._queue.empty():
+            told = (self.topic, self.partition, self._next, fetched - 1)
+            logger.warning("%s/%s: records %s to %s did not come and are read from the log", *told)
+            await self._read_gap(fetched)
+
     async def _batch(self) -> list[Live]:
-        batch = [await self._queue.get()]
+        async with asyncio.timeout(QUIET):
+            batch = [await self._queue.get()]
         wait = max(self._linger, self._ended + self._pause - time.monotonic())
         if wait > 0:
             with contextlib.suppress(TimeoutError):

@@ -55,8 +55,10 @@ class PositionedConsumer(Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """What was fetched, each partition's records together; as Faust's own, it ends when the partitions change hands."""
-        generation = self.app.consumer_generation_id
         fetched, active = await self._wait_next_records(timeout)
+        # Asked only now: partitions may have changed hands during the wait, and then these records are of the new hands. To drop
+        # them would leave each partition where it is until its next record.
+        generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop:
             return
         if not self.flow_active:
@@ -118,6 +120,10 @@ class PositionedApp(faust.App):
         app.transport = PositionedTransport(app.conf.broker, app, app.loop)
         assert app.transport.Consumer is PositionedConsumer
         return app
+
+    def fetched_to(self, tp: TP) -> int | None:
+        """A partition's end as its last fetch told it; None while it is not this consumer's, or nothing was fetched."""
+        return self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
 
 
 def together(records: Sequence[Any]) -> Iterator[list[Any]]:

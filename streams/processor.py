@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ class Processor:
 
     async def _begin(self, tp: TP) -> int:
         sink = self._sink_of(tp.topic, tp.partition)
-        follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger)
+        fetched_to = partial(self._app.fetched_to, tp)
+        follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger, fetched_to)
         try:
             start = await follower.start(self._fail)
         except asyncio.CancelledError:

@@ -13,6 +13,7 @@ import pytest
 
 from memfold.infra.ports import LOOPBACK, free_ports
 from memfold.memory.errors import InvalidInput, ViewUnreachable
+from memfold.projections.generations import Generations
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.view_address import addresses, announce
 from memfold.serve.view_client import ViewClient, views_of
@@ -72,6 +73,7 @@ async def test_a_machine_that_is_gone_is_passed_over(tmp_path: Path) -> None:
                 ViewUnreachable, match=r"1 of elsewhere does not answer .* elsewhere-1-vector.json"
             ):
                 await views.standings()
+    Generations(tmp_path / "projections", "vector").create_next()
     async with views_of(given) as views:
         with pytest.raises(ViewUnreachable, match=r"remove elsewhere-1-vector.json"):
             await views.switch("vector", "g0002")

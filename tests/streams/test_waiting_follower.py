@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+import memfold.streams.follower
 from memfold.memory.errors import ShardLocked
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
@@ -91,6 +92,29 @@ async def test_what_comes_while_the_shard_is_locked_is_read_once_it_is_free(
         await sink.until([b"before 1", b"before 2", *meanwhile, b"after"])
         await follower.close()
         assert sink.closed == 1
+
+
+async def test_what_never_comes_is_read_from_the_log(
+    connection: Connection, reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.2)
+    with closing(LogWriter(connection)) as writer:
+        (first,) = await writer.append(EVENTS, 2, [(b"k", b"before")])
+        sink = Held(first)
+        sink.held = False
+        end = first + 1
+        follower = Follower(EVENTS, 2, sink, reader, fetched_to=lambda: end)
+        await follower.start(ended)
+        (late,) = await writer.append(EVENTS, 2, [(b"k", b"lost on its way")])
+        end = late + 1
+        await sink.until([b"before", b"lost on its way"])
+        # And if it comes after all, it is not taken twice.
+        record = LogRecord(EVENTS, 2, late, 0, b"k", b"lost on its way")
+        acknowledged = asyncio.Event()
+        await follower.offer(Live([record], acknowledged.set))
+        await asyncio.wait_for(acknowledged.wait(), 5)
+        assert sink.taken == [b"before", b"lost on its way"]
+        await follower.close()
 
 
 async def test_it_is_closed_while_it_waits(reader: LogReader) -> None:

@@ -1,0 +1,95 @@
+"""Records that come as partitions change hands: they are of the new hands, and must not be dropped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import memfold.streams.follower
+from memfold.schemas.partitions import EVENTS
+from memfold.schemas.records import LogRecord
+from memfold.streams.connection import Connection
+from memfold.streams.follower import Failed
+from memfold.streams.positioned import PositionedConsumer
+from memfold.streams.processor import Processor
+from memfold.streams.topics import TopicPlan, ensure_topics
+from memfold.streams.writer import LogWriter
+
+
+class Taking:
+    longest_rest = 0.0
+
+    def __init__(self, opened: asyncio.Semaphore, taken: asyncio.Queue[bytes]) -> None:
+        self.opened, self.taken = opened, taken
+
+    async def open(self, failed: Failed) -> int:
+        self.opened.release()
+        return 0
+
+    async def process(self, records: Sequence[LogRecord]) -> None:
+        for record in records:
+            self.taken.put_nowait(record.value)
+
+    async def close(self) -> None: ...
+
+
+async def handed_on(connection: Connection, state: Path, value: bytes) -> None:
+    """Runs a processor until a record, written once all of its partitions are open, has come to its sink."""
+    partitions = await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
+    opened, taken = asyncio.Semaphore(0), asyncio.Queue[bytes]()
+    processor = Processor("test-hands", [EVENTS], lambda *_: Taking(opened, taken), connection, state)
+    try:
+        await processor.start()
+        async with asyncio.timeout(60):
+            for _ in range(partitions):
+                await opened.acquire()
+            with closing(LogWriter(connection)) as writer:
+                await writer.append(EVENTS, 1, [(b"k", value)])
+            while await taken.get() != value:
+                pass
+    finally:
+        await processor.stop()
+
+
+async def test_what_came_during_the_wait_for_new_hands_is_handed_on(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise the follower would find what was dropped by itself, later.
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 3_600.0)
+    waiting = PositionedConsumer._wait_next_records
+    changed = False
+
+    async def changes_hands_meanwhile(self: Any, timeout: float) -> Any:
+        nonlocal changed
+        fetched, active = await waiting(self, timeout)
+        if fetched:
+            # As Faust does it when an assignment comes, which is what a suspended consumer waits for in here.
+            self.app.consumer_generation_id += 1
+            changed = True
+        return fetched, active
+
+    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", changes_hands_meanwhile)
+    await handed_on(connection, tmp_path, b"in new hands")
+    assert changed
+
+
+async def test_what_the_consumer_lost_is_found_by_the_follower(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.5)
+    waiting, lost = PositionedConsumer._wait_next_records, 0
+
+    async def loses_it(self: Any, timeout: float) -> Any:
+        nonlocal lost
+        fetched, active = await waiting(self, timeout)
+        lost += len(fetched or {})
+        return {}, active
+
+    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", loses_it)
+    await handed_on(connection, tmp_path, b"lost and found")
+    assert lost
