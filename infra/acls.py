@@ -77,6 +77,12 @@ ROLES: dict[str, tuple[Acl, ...]] = {
         *EVERYONE,
         *(Acl("topic", topic, ("AlterConfigs", "Read", "Write")) for topic in KEPT),
     ),
+    "repartition": (
+        *EVERYONE,
+        *_reads(*KEPT),
+        # Nobody may follow the log meanwhile, and Kafka lists only the groups that one may look at.
+        Acl("group", "memfold-", ("Describe",), prefixed=True),
+    ),
     "witness": tuple(_reads(SEALS)),
 }
 """Setup makes the topics, once; caller is whoever opens Memory; the others are workers and commands of these names."""

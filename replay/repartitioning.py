@@ -25,7 +25,7 @@ ReadOf = Callable[[str, int, int], Iterator[list[LogRecord]]]
 
 ADVICE = (
     "a repartitioning writes into a home of its own, or goes on with one that was interrupted. If nothing in it is wanted, remove that "
-    "folder and begin again"
+    "folder, and the topics memfold.* where its Kafka is one of your own, and begin again"
 )
 
 

@@ -77,7 +77,7 @@ class Caller:
             opening.push_async_callback(parts.close)
             views = views_of(settings)
             opening.push_async_callback(views.close)
-            writer = LogWriter(parts.connection)
+            writer = parts.writer()
             opening.callback(writer.close)
             embedder = ServedEmbedder(settings.models, parts.vectors)
             opening.push_async_callback(embedder.close)
@@ -156,7 +156,7 @@ def _reads(settings: Settings, parts: Parts, writer: LogWriter, opening: AsyncEx
     if chosen.reads == "off":
         return Reads(tenant, client=client, purposes=chosen.purposes)
     if chosen.reads == "async":
-        writer = LogWriter(parts.connection, linger_ms=GATHERED_MS)
+        writer = parts.writer(GATHERED_MS)
         opening.callback(writer.close)
     log = KafkaReadLog(
         tenant, writer, parts.keys, parts.partitions, MissedReads(settings.folder), strict=chosen.reads == "strict"

@@ -23,7 +23,6 @@ from memfold.streams.processor import Processor
 from memfold.streams.progress import Progress
 from memfold.streams.projecting import ShardSink
 from memfold.streams.quarantine import Quarantine
-from memfold.streams.writer import LogWriter
 
 
 class MirrorWorker:
@@ -49,7 +48,7 @@ class MirrorWorker:
         self._closing.callback(self._mirror.close)
         self._closing.push_async_callback(self._tracing.close)
         traces = await asyncio.to_thread(self._tracing.traces)
-        writer = LogWriter(self._parts.connection)
+        writer = self._parts.writer()
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
 

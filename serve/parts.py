@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from memfold.memory.errors import BrokerUnreachable, ShardDamaged
 from memfold.projections.generations import Generations
@@ -13,10 +14,12 @@ from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS, KEPT
 from memfold.serve.partition_count import known_partitions, note_partitions
+from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.settings import Settings
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
 from memfold.streams.topics import ensure_topics
+from memfold.streams.writer import LogWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,11 @@ class Parts:
         """`roles`: what this process will do (infra/acls.py); a right that it lacks is said now. `beyond`: as `ensure_topics` has it.
 
         Raises BrokerUnreachable, NotAuthorized, BrokerTooOld, TopicMisconfigured, WrongKey: nothing is served over a log that is
-        not safe.
+        not safe; and InvalidInput for roles over a log that was moved, or is not whole yet.
         """
         home = settings.folder
+        if roles:
+            check_not_moved(home)
         if bootstrap_servers is None:
             raise BrokerUnreachable(
                 f"no Kafka: nothing runs in {home} and bootstrap_servers is not set. Start one with `memfold up`"
@@ -64,6 +69,10 @@ class Parts:
         index = LanceMemoryIndex(vectors, partitions)
         feed = LanceMemoryFeed(index.tables, partitions)
         return cls(settings, connection, partitions, keys, reader, vectors, graphs, index, feed)
+
+    def writer(self, linger_ms: int = 0) -> LogWriter:
+        """It refuses each append once the log is moved elsewhere: on a Kafka of one's own nothing else would, there the old topics stay."""
+        return LogWriter(self.connection, linger_ms, admit=partial(check_not_moved, self.settings.folder))
 
     def ends(self) -> dict[tuple[str, int], int]:
         """{(topic, partition): offset that the next record gets} of the kept topics. Raises BrokerUnreachable."""

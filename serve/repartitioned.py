@@ -1,6 +1,6 @@
 """What a home knows of a repartitioning: the old one where its log went to, the new one which log it was made of.
 
-<old home>/moved.json            {into, partitions}: nothing starts here any more
+<old home>/moved.json            `Moved`: nothing starts here any more, and what is open writes nothing
 <new home>/repartitioning.json   begun and not ended: nothing starts here yet
 <new home>/repartitioned.json    ended: `Repartitioned`, the map of positions and what proves it
 """
@@ -26,10 +26,18 @@ MOVED, BEGUN, WHOLE = "moved.json", "repartitioning.json", "repartitioned.json"
 
 
 class Moved(Struct, frozen=True):
-    """Where the log of this home went."""
+    """Where the log of this home went. `cluster`, `servers`: the new home's Kafka by its own id, and where it is; empty if embedded."""
 
     into: str
     partitions: int
+    cluster: str = ""
+    servers: str = ""
+
+    @property
+    def up(self) -> str:
+        """What serves the new home."""
+        kafka = f"MEMFOLD_BOOTSTRAP_SERVERS={self.servers} " if self.servers else ""
+        return f"`{kafka}memfold up --home {self.into}`"
 
 
 class OldTree(Struct, frozen=True):
@@ -96,9 +104,10 @@ def check_not_moved(home: Path) -> None:
     """Raises InvalidInput where nothing may start: the log went elsewhere, or is not whole yet."""
     gone = moved_from(home)
     if gone is not None:
+        topics = f" with the topics memfold.* at {gone.servers}" if gone.servers else ""
         raise InvalidInput(
-            f"the log of {home} was repartitioned into {gone.into} and is kept here as it was: `memfold up --home {gone.into}`. What is "
-            f"written here would be missing there. To give the other one up before anything is written to it, remove it and {home / MOVED}"
+            f"the log of {home} was repartitioned into {gone.into} and is kept here as it was: {gone.up}. What is written here would be "
+            f"missing there. To give the other one up before anything is written to it, remove it{topics} and {home / MOVED}"
         )
     if (home / BEGUN).exists():
         raise InvalidInput(

@@ -1,7 +1,8 @@
-"""A home of more partitions out of one of fewer: its own Kafka, filled from the old one's, the same keys, projections built anew.
+"""A home of more partitions out of one of fewer: a Kafka filled from the old one's, the same keys, projections built anew.
 
 The old home is kept as it was and starts nothing any more. The order is what makes a kill harmless: the old home is fenced before
 anything is read, the new one starts nothing before all of it is proven, and every step in between finds what the last try left.
+What is refused is refused before the old home is fenced (serve/before_repartitioning.py).
 """
 
 from __future__ import annotations
@@ -13,28 +14,27 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from memfold.infra.broker import Broker
-from memfold.infra.errors import StackRunning
 from memfold.infra.home import prepare_home
-from memfold.memory.errors import InvalidInput, RestoreRefused
+from memfold.memory.errors import RestoreRefused
 from memfold.projections.generations import Generations
 from memfold.replay.build import PROJECTIONS, BuiltShard
 from memfold.replay.repartitioning import (
     ADVICE,
     MovedLog,
+    Tree,
     check_counts,
     old_roots,
     roots_of,
     trees_of,
 )
 from memfold.replay.restoring import LogRestorer, Restored
-from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import KEPT, key_of
+from memfold.schemas.partitions import key_of
 from memfold.schemas.records import LogRecord
-from memfold.serve.embedded import running_stack
+from memfold.serve.before_repartitioning import check_homes, check_new_kafka, check_old_kafka
 from memfold.serve.embedding import models_of
-from memfold.serve.partition_count import known_partitions
+from memfold.serve.kafka_of import held_kafka_of
+from memfold.serve.new_cluster import NewCluster
 from memfold.serve.repartitioned import (
     BEGUN,
     MOVED,
@@ -42,21 +42,15 @@ from memfold.serve.repartitioned import (
     Moved,
     OldTree,
     Repartitioned,
-    made_from,
-    moved_from,
     write,
 )
 from memfold.serve.replaying import rebuild_served
 from memfold.serve.settings import Settings
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
-from memfold.streams.refilling import (
-    Refiller,
-    open_for_refilling,
-    take_times_from_broker,
-    unfinished,
-)
-from memfold.streams.topics import ensure_topics, partition_counts
+from memfold.streams.refilling import Refiller, ready_to_be_filled, take_times_from_broker
+from memfold.streams.topics import ensure_topics
+from memfold.streams.vacant import cluster_of
 
 
 def repartition_home(
@@ -65,34 +59,42 @@ def repartition_home(
     into: Path,
     filled: Callable[[Restored], None] = lambda one: None,
     built: Callable[[BuiltShard], None] = lambda one: None,
+    cluster: NewCluster | None = None,
 ) -> Repartitioned:
     """Make the home `into`, with the log of the settings' home in `partitions` partitions. Run again it goes on.
 
-    Raises StackRunning, InvalidInput, WrongKey, RestoreRefused, LogTruncated, BrokerUnreachable, NotWritten, WriteUnknown.
+    `cluster`: the new home's Kafka; None: what MEMFOLD_INTO_* says, or an embedded one.
+    Raises StackRunning, InvalidInput, WrongKey, RestoreRefused, LogTruncated, BrokerUnreachable, NotAuthorized, NotWritten,
+    WriteUnknown.
     """
     into = into.expanduser().absolute()
-    _check(settings, partitions, into)
-    with Broker(settings.folder) as old, closing(LogReader(settings.connection(old.bootstrap))) as reader:
-        was = _was(settings, settings.connection(old.bootstrap), reader)
+    new = (cluster or NewCluster.configured(None)).settings_of(settings, into, partitions)
+    check_homes(settings, new)
+    with held_kafka_of(settings) as old, closing(LogReader(old)) as reader:
+        was = check_old_kafka(settings, old, reader)
         check_counts(was, partitions)
-        write(settings.folder / MOVED, Moved(str(into), partitions))
+        moved = _moved(new)
+        check_new_kafka(settings, old, new, moved)
+        write(settings.folder / MOVED, moved)
         prepare_home(into)
-        write(into / BEGUN, Moved(str(into), partitions))
+        write(into / BEGUN, moved)
+        ends = _ends(reader, was)
+        # After: whoever writes makes the key first, so every record below the ends has its own in the copy.
         _copy_keys(settings.folder, into)
-        ends = {tree: end for tree, (_, end) in reader.all_bounds(trees_of(was)).items()}
         roots = roots_of(ends, _reads(reader))
-        new = settings.model_copy(update={"home": into, "partitions": partitions})
-        with Broker(into) as broker:
-            connection = new.connection(broker.bootstrap)
+        with held_kafka_of(new) as connection:
             everywhere = _tenants(new)
             _fill(new, connection, MovedLog(reader, ends, was, partitions, everywhere), filled)
             with closing(LogReader(connection)) as there:
                 found = old_roots(ends, _reads(there), was, partitions, everywhere)
             if found != roots:
                 raise RestoreRefused(f"the old records do not grow out of the new partitions; {ADVICE}")
+            _check_still(ends, _ends(reader, was))
             take_times_from_broker(connection)
             ensure_topics(connection, new.topic_plan())
-            _build(settings, new.model_copy(update={"bootstrap_servers": broker.bootstrap}), built)
+            _build(
+                settings, new.model_copy(update={"bootstrap_servers": connection.bootstrap_servers}), built
+            )
     trees = [OldTree(*tree, size=ends[tree], root=root.hex()) for tree, root in roots.items()]
     done = Repartitioned(str(settings.folder), was, partitions, datetime.now(UTC).isoformat(), trees)
     write(into / WHOLE, done)
@@ -100,52 +102,29 @@ def repartition_home(
     return done
 
 
-def _was(settings: Settings, connection: Connection, reader: LogReader) -> int:
-    """The partitions that the log was made with. Where somebody added some since, they hold nothing of memfold's, or this is refused."""
-    was = ensure_topics(
-        connection, settings.topic_plan(), known=known_partitions(settings.folder), beyond=True
-    )
-    counts = partition_counts(connection)
-    added = [(topic, partition) for topic in KEPT for partition in range(was, counts[topic])]
-    strange = [
-        f"{topic}/{partition}"
-        for (topic, partition), (low, end) in reader.all_bounds(added).items()
-        if low < end
+def _moved(new: Settings) -> Moved:
+    servers = new.bootstrap_servers
+    if servers is None:
+        return Moved(str(new.folder), new.partitions)
+    return Moved(str(new.folder), new.partitions, cluster_of(new.connection(servers)), servers)
+
+
+def _ends(reader: LogReader, was: int) -> dict[Tree, int]:
+    return {tree: end for tree, (_, end) in reader.all_bounds(trees_of(was)).items()}
+
+
+def _check_still(ends: dict[Tree, int], now: dict[Tree, int]) -> None:
+    """Who was on the way when the old home was fenced, or knows of no fence, writes to the old topics all the same."""
+    grown = [
+        f"{topic}/{each} by {now[topic, each] - end}"
+        for (topic, each), end in ends.items()
+        if now[topic, each] != end
     ]
-    if strange:
-        raise InvalidInput(
-            f"{', '.join(strange)} hold records, and this log was made with {was} partitions: somebody wrote them past memfold, and they "
-            "would be left behind. Nothing was changed. Keep what is wanted of them, delete them with kafka-delete-records, and run this "
-            "again"
+    if grown:
+        raise RestoreRefused(
+            f"the old log grew while it was read: {', '.join(grown)} records. Stop whoever writes there, then run this again: it goes on, "
+            "and takes them along"
         )
-    return was
-
-
-def _check(settings: Settings, partitions: int, into: Path) -> None:
-    home = settings.folder
-    if settings.bootstrap_servers is not None:
-        raise InvalidInput(
-            f"a repartitioning is for a home's own Kafka, and bootstrap_servers is {settings.bootstrap_servers}: the topics there have "
-            "the names that the new ones need. Unset it, or see docs/adr/0036"
-        )
-    if running_stack(settings) is not None:
-        raise StackRunning(
-            f"a stack runs in {home}: a repartitioning needs the log for itself; `memfold down` stops it"
-        )
-    if not (home / "kafka" / "data").is_dir():
-        raise InvalidInput(f"{home} has no Kafka of its own; name the home of the log: --home")
-    if not (home / "keys.db").is_file():
-        raise WrongKey(f"{home / 'keys.db'} is not there: put back the key store that belongs to this log")
-    gone = moved_from(home)
-    if gone is not None and gone != Moved(str(into), partitions):
-        raise InvalidInput(
-            f"{home} was begun to be repartitioned into {gone.into} with {gone.partitions} partitions: run that again, it goes on; or give "
-            f"it up: remove {gone.into} and {home / MOVED}"
-        )
-    if made_from(into) is not None:
-        raise InvalidInput(f"{into} is whole: `memfold up --home {into}`")
-    if gone is None and into.exists() and any(into.iterdir()):
-        raise InvalidInput(f"{into} holds something else; name a folder that is empty or not there yet")
 
 
 def _copy_keys(home: Path, into: Path) -> None:
@@ -173,9 +152,8 @@ def _fill(
     new: Settings, connection: Connection, source: MovedLog, filled: Callable[[Restored], None]
 ) -> None:
     plan = new.topic_plan()
-    open_for_refilling(connection, plan)
     with closing(LogReader(connection)) as reader:
-        begun = unfinished(connection)
+        begun = ready_to_be_filled(connection, reader, plan)
         LogRestorer(source, {}, reader, Refiller(connection), begun, ADVICE).restore(plan.partitions, filled)
 
 

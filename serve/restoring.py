@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 from memfold.audit.seal_files import SealFiles
 from memfold.audit.seal_key import seal_verifier
 from memfold.audit.verifying import Evidence, verify
-from memfold.infra.broker import Broker
 from memfold.infra.errors import StackRunning
 from memfold.infra.home import write_private
 from memfold.infra.stack_file import running_stack
@@ -32,20 +31,16 @@ from memfold.replay.compared import Compared
 from memfold.replay.restoring import LogRestorer, Restored, archived_keys, lost_commands
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import COMMANDS, KEPT, partition_of_key
+from memfold.schemas.partitions import COMMANDS, partition_of_key
+from memfold.serve.kafka_of import kafka_of
+from memfold.serve.partition_count import FILE, known_partitions
 from memfold.serve.replaying import rebuild_served
 from memfold.serve.seals import archive_of, seals_of
 from memfold.serve.settings import Settings
 from memfold.serve.verifying import verify_served
 from memfold.streams.connection import Connection
 from memfold.streams.reader import LogReader
-from memfold.streams.refilling import (
-    Refiller,
-    open_for_refilling,
-    take_times_from_broker,
-    take_times_from_records,
-    unfinished,
-)
+from memfold.streams.refilling import Refiller, ready_to_be_filled, take_times_from_broker
 from memfold.streams.sealing import Published
 from memfold.streams.topics import ensure_topics
 from memfold.streams.writer import LogWriter
@@ -81,6 +76,10 @@ def restore_home(settings: Settings, archive: Path, told: Told) -> Whole:
     Raises StackRunning, RestoreRefused, InvalidInput, WrongKey, ShardDamaged, BrokerUnreachable; run again it goes on.
     """
     _check_keys(settings)
+    known = known_partitions(settings.folder)
+    if known is not None:
+        # A log that was repartitioned, or made with other settings, comes back as it was.
+        settings = settings.model_copy(update={"partitions": known})
     if running_stack(settings.folder) is not None:
         raise StackRunning(
             f"a stack runs in {settings.folder}: a restore needs the log for itself; `memfold down` stops it"
@@ -88,7 +87,7 @@ def restore_home(settings: Settings, archive: Path, told: Told) -> Whole:
     take_in(archive, archive_of(settings))
     _check_partitions(settings)
     _check_seals(settings)
-    with _kafka(settings) as connection:
+    with kafka_of(settings) as connection:
         partitions = _fill(settings, connection, told)
         rebuilt = rebuild_served(
             settings.model_copy(update={"bootstrap_servers": None}), PROJECTIONS, "archive", told.built
@@ -160,9 +159,14 @@ def _check_partitions(settings: Settings) -> None:
     if placed and not fits(settings.partitions):
         least = max(found) + 1
         fitting = next((count for count in range(least, 1_025) if fits(count)), None)
+        written = f"={fitting}" if fitting else " to what it was"
         raise RestoreRefused(
-            f"the archive was not written with {settings.partitions} partitions; set MEMFOLD_PARTITIONS"
-            + (f"={fitting}" if fitting else " to what it was")
+            f"the archive was not written with {settings.partitions} partitions; "
+            + (
+                f"{settings.folder / FILE} says so: is this archive of this home's log?"
+                if known_partitions(settings.folder)
+                else f"set MEMFOLD_PARTITIONS{written}"
+            )
         )
 
 
@@ -180,30 +184,13 @@ def _check_seals(settings: Settings) -> None:
         )
 
 
-@contextmanager
-def _kafka(settings: Settings) -> Iterator[Connection]:
-    """The configured Kafka, or the home's own broker for as long as the block runs."""
-    if settings.bootstrap_servers is not None:
-        yield settings.connection(settings.bootstrap_servers)
-        return
-    with Broker(settings.folder) as broker:
-        yield settings.connection(broker.bootstrap)
-
-
 def _fill(settings: Settings, connection: Connection, told: Told) -> list[Restored]:
     plan = settings.topic_plan()
-    open_for_refilling(connection, plan)
     with (
         closing(LogReader(connection)) as reader,
         closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys,
     ):
-        trees = [(topic, partition) for topic in KEPT for partition in range(plan.partitions)]
-        ends = {tree: end for tree, (_, end) in reader.all_bounds(trees).items()}
-        begun = unfinished(connection)
-        empty = {topic for topic in KEPT if not any(ends[topic, each] for each in range(plan.partitions))}
-        if begun or empty == set(KEPT):
-            take_times_from_records(connection, empty - begun)
-            begun |= empty
+        begun = ready_to_be_filled(connection, reader, plan)
         archive = archive_of(settings)
         lost = {
             (COMMANDS, partition): lost_commands(archive, partition, keys)

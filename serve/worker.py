@@ -88,7 +88,7 @@ class Worker:
         check_embedder(self._parts.settings.models, self._parts.vectors)
         for generations in self._generations.values():
             generations.remove_previous(self._parts.settings.previous_generation_hours * 3600)
-        writer = LogWriter(self._parts.connection)
+        writer = self._parts.writer()
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
         for role in self.roles:

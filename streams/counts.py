@@ -21,9 +21,9 @@ def check_counts(counts: Mapping[str, int], partitions: int, beyond: bool) -> No
     found = ", ".join(f"{name} has {count} partitions" for name, count in other.items())
     raise TopicMisconfigured(
         f"{found}, and this log was made with {partitions}: {_WAYS}. With the stack down, `memfold replay repartition --partitions "
-        f"{2 * partitions} --into NEW_HOME` makes a log of more partitions as it has to be made. On a Kafka of your own, or to stay with "
-        f"{partitions}: `memfold audit seal` archives what is not archived yet; then delete the topics memfold.* and run `memfold restore "
-        "--archive HOME/archive` (docs/clusters.md)"
+        f"{2 * partitions} --into NEW_HOME` makes a log of more partitions as it has to be made (on another cluster, where Kafka is "
+        f"your own). To stay with {partitions}: `memfold audit seal` archives what is not archived yet; then delete the topics "
+        "memfold.* and run `memfold restore --archive HOME/archive` (docs/clusters.md)"
     )
 
 

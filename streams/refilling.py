@@ -23,6 +23,7 @@ from memfold.schemas.partitions import KEPT
 from memfold.schemas.records import LogRecord
 from memfold.streams.broker_settings import TIMEOUT
 from memfold.streams.connection import Connection, once_settled
+from memfold.streams.reader import LogReader
 from memfold.streams.refusals import failure_of
 from memfold.streams.topics import MAX_RECORD, REQUIRED, TopicPlan, admin_of
 
@@ -56,6 +57,22 @@ def open_for_refilling(connection: Connection, plan: TopicPlan) -> None:
             future.result()
     except KafkaException as failure:
         raise failure_of(connection, failure.args[0]) from failure
+
+
+def ready_to_be_filled(connection: Connection, reader: LogReader, plan: TopicPlan) -> set[str]:
+    """The archived topics that take records with their times: made here, found empty, or begun and not ended.
+
+    Where some hold records and none was begun, none of them. Raises as `open_for_refilling`.
+    """
+    open_for_refilling(connection, plan)
+    begun = unfinished(connection)
+    trees = [(topic, partition) for topic in KEPT for partition in range(plan.partitions)]
+    ends = {tree: end for tree, (_, end) in reader.all_bounds(trees).items()}
+    empty = {topic for topic in KEPT if not any(ends[topic, each] for each in range(plan.partitions))}
+    if begun or empty == set(KEPT):
+        take_times_from_records(connection, empty - begun)
+        begun |= empty
+    return begun
 
 
 def take_times_from_records(connection: Connection, topics: Iterable[str]) -> None:

@@ -29,7 +29,14 @@ class LogWriter:
     Does not promise exactly once: a producer that was restarted may repeat a record. Readers count one event per command.
     """
 
-    def __init__(self, connection: Connection, linger_ms: int = 0, timeout_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        linger_ms: int = 0,
+        timeout_seconds: float = 10.0,
+        admit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`admit` is called before each append; what it raises where nothing may be written any more, the append raises."""
         settings = connection.librdkafka(
             acks="all",
             enable_idempotence=True,
@@ -41,7 +48,7 @@ class LogWriter:
             request_timeout_ms=min(5_000, int(timeout_seconds * 500)),
             socket_connection_setup_timeout_ms=min(5_000, int(timeout_seconds * 1000)),
         )
-        self._producer = Producer(settings)
+        self._producer, self._admit = Producer(settings), admit
         self._closed = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="memfold-writer", daemon=True)
         self._poller.start()
@@ -54,6 +61,7 @@ class LogWriter:
         self, topic: str, partition: int, key: bytes, value: bytes, ended: Callable[[Exception | None], None]
     ) -> None:
         """Append a record without waiting; `ended` is told how it went, from another thread. Raises NotWritten."""
+        self._admit()
 
         def delivered(error: KafkaError | None, message: Message) -> None:
             ended(None if error is None else _failure(error, topic, partition))
@@ -73,6 +81,7 @@ class LogWriter:
 
         Raises NotWritten, or WriteUnknown when any of them may or may not have been written.
         """
+        self._admit()
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[int]] = []
         for (key, value), traceparent in zip(records, traceparents or [b""] * len(records), strict=True):

@@ -28,7 +28,7 @@ from typer.testing import CliRunner
 from memfold import AsyncMemory
 from memfold.audit.seal_files import SealFiles
 from memfold.infra.acls import ROLES, Acl, acls_of
-from memfold.memory.errors import InvalidInput, NotAuthorized, NotWritten
+from memfold.memory.errors import InvalidInput, NotAuthorized, NotWritten, RestoreRefused
 from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
 from memfold.serve.cli import app
 from memfold.serve.embedded import environment_of
@@ -36,8 +36,10 @@ from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.worker import Worker
 from memfold.streams.connection import Connection
+from memfold.streams.members import followers
 from memfold.streams.reader import LogReader
 from memfold.streams.topics import TopicPlan, ensure_topics
+from memfold.streams.vacant import check_vacant
 from memfold.streams.writer import LogWriter
 from tests.infra.kafka_cluster import Cluster, running_cluster
 
@@ -175,6 +177,19 @@ async def test_no_role_may_do_anothers_work(guarded: Cluster) -> None:
     finally:
         writer.close()
         reader.close()
+
+
+def test_who_repartitions_sees_the_groups_of_workers_and_may_fill_another_cluster(guarded: Cluster) -> None:
+    with pytest.raises(NotAuthorized, match="does not allow User:memfold-repartition"):
+        followers(of(guarded, "repartition"))
+    grant(guarded, "repartition")
+    assert followers(of(guarded, "repartition"), patience=12) == []
+    assert ensure_topics(of(guarded, "repartition"), TopicPlan(), ["repartition"]) == 2
+    with pytest.raises(NotAuthorized, match="work as restore: it lacks"):
+        check_vacant(of(guarded, "restore"), TopicPlan(partitions=8))
+    grant(guarded, "restore")
+    with pytest.raises(RestoreRefused, match=f"{COMMANDS} has 2 partitions, not 8"):
+        check_vacant(of(guarded, "restore"), TopicPlan(partitions=8))
 
 
 def settings_of(role: str, cluster: Cluster, home: Path) -> Settings:

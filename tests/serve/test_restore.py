@@ -25,6 +25,7 @@ from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import EmbeddedStack
+from memfold.serve.partition_count import FILE
 from memfold.serve.replaying import rebuild_served, standings_of_workers
 from memfold.serve.restoring import RECORD, Told, restore_home
 from memfold.serve.seals import Checking, seal_now
@@ -224,6 +225,11 @@ def test_nothing_starts_over_half_a_log_and_nothing_is_written_over(before: Befo
 
 def test_what_cannot_be_restored_is_refused_before_anything_is_written(lost: Settings) -> None:
     archive = lost.folder / "archive"
+    known = lost.folder / FILE
+    known.write_text("5\n")
+    with pytest.raises(RestoreRefused, match="is this archive of this home's log"):
+        restore_home(lost, archive, Told())
+    known.unlink()
     with pytest.raises(RestoreRefused, match=r"set MEMFOLD_PARTITIONS=2"):
         restore_home(lost.model_copy(update={"partitions": 5}), archive, Told())
     segment = sorted((archive / EVENTS).glob("*.parquet"))[-1]
