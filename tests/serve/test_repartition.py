@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from memfold import Memory
+from memfold.infra.broker import Broker
 from memfold.infra.home import prepare_home
 from memfold.memory.errors import InvalidInput
 from memfold.schemas.partitions import COMMANDS, KEPT
 from memfold.serve.embedded import check_before_start
+from memfold.serve.new_cluster import NewCluster
 from memfold.serve.repartitioned import MOVED, Moved, made_from, write
 from memfold.serve.repartitioning import repartition_home
 from memfold.serve.seals import Checking, seal_now
@@ -121,6 +123,19 @@ def test_killed_at_any_point_it_goes_on(before: Before, old: Settings, tmp_path:
     with running_in(new) as settings:
         assert_told_the_same(told(new), before.told, (before.seed, kills))
         asyncio.run(settled(settings))
+
+
+def test_onto_a_kafka_of_ones_own(before: Before, old: Settings, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    with Broker(tmp_path / "kafka") as kafka:
+        repartition_home(old, NOW, new, cluster=NewCluster(bootstrap_servers=kafka.bootstrap))
+        with pytest.raises(InvalidInput, match=f"MEMFOLD_BOOTSTRAP_SERVERS={kafka.bootstrap} memfold up"):
+            check_before_start(old)
+        with running_in(new, bootstrap_servers=kafka.bootstrap) as settings:
+            stands_where_it_should(before, reader_of(settings), NOW)
+            assert_told_the_same(told(new, kafka.bootstrap), before.told, before.seed)
+            asyncio.run(settled(settings))
+    assert not (new / "kafka" / "data").exists()
 
 
 def test_what_is_refused_leaves_the_old_home_as_it_was(old: Settings, tmp_path: Path) -> None:
