@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.archiving import archiving
 from benchmarks.asof import asof
 from benchmarks.audit import audit
+from benchmarks.drain import drain
 from benchmarks.endpoint import endpoint
 from benchmarks.live import flood, idle, ingest, single
 from benchmarks.reads import reads
@@ -34,6 +35,7 @@ ALL = (
     "reads",
     "watching",
     "flood",
+    "drain",
     "endpoint",
     "stages",
     "rebuild",
@@ -77,6 +79,8 @@ def main() -> None:
     try:
         rows = _on_a_stack(folder / "live", LIVE, wanted)
         rows += _on_a_stack(folder / "separate", {"flood": flood}, wanted, separate=True)
+        if "drain" in wanted:
+            rows += drain(folder)
         if "endpoint" in wanted:
             rows += endpoint(folder)
         if "stages" in wanted:

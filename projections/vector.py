@@ -8,7 +8,7 @@ from pathlib import Path
 
 from memfold.memory.errors import InvalidInput, ShardLocked
 from memfold.projections.base import Position
-from memfold.projections.vector_ann import INDEX_ABOVE
+from memfold.projections.index_above import INDEX_ABOVE
 from memfold.projections.vector_digest import digest
 from memfold.projections.vector_fold import Touched, fold, touched
 from memfold.projections.vector_rows import Row

@@ -22,7 +22,6 @@ MEANING, WORDS = "vector", "text"
 """The columns that are searched."""
 SCOPES = {"tenant": Bitmap, "valid_to": BTree, "agent_id": Bitmap, "run_id": BTree}
 """What says whether a row is in a scope: without indices of it, asking that of 250,000 rows takes twice the time of the search."""
-INDEX_ABOVE = 20_000
 GROWTH = 4
 """An index is made anew when the table has so many times the rows that it was made for: what it divides them by is chosen then."""
 _NAME = "meaning_of_"

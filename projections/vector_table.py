@@ -19,7 +19,8 @@ from lancedb.index import BTree
 
 from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
 from memfold.projections.base import Position
-from memfold.projections.vector_ann import INDEX_ABOVE, WideIndices
+from memfold.projections.index_above import INDEX_ABOVE
+from memfold.projections.vector_ann import WideIndices
 from memfold.projections.vector_building import Building
 from memfold.projections.vector_columns import sorted_columns
 from memfold.projections.vector_errors import lance_errors

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from memfold.projections.vector import VectorShard
 from memfold.replay.progress import EVERY, Counters, Watch, unwatched
 from memfold.replay.reembedding import Embedding, ReembeddedShard
 from memfold.replay.source import KafkaSource, ParquetSource, Source, commits
+from memfold.replay.spawned import Spawned
 from memfold.schemas.keystore import KeyStore
 from memfold.streams.connection import Connection
 from memfold.streams.projecting import fold_batch, open_batch
@@ -204,10 +205,9 @@ def build(
             ended(build_partition(part, origin, lambda *told, n=number: counters.tell(n, *told), digests))
         watch(counters.progress(of, began))
         return [results[task] for task in tasks]
-    # spawn: a forked child would inherit the threads of librdkafka, Lance and Oxigraph in mid-step.
     with ProcessPoolExecutor(
         min(os.cpu_count() or 1, len(parts)),
-        mp_context=get_context("spawn"),
+        mp_context=Spawned(),
         initializer=_begin,
         initargs=(counters.shared,),
     ) as pool:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from memfold.memory.errors import ShardDamaged
@@ -22,6 +21,7 @@ from memfold.projections.vector_digest import digest
 from memfold.projections.vector_snapshot import VectorSnapshot
 from memfold.replay.build import BuiltShard
 from memfold.replay.compared import Compared
+from memfold.replay.spawned import Spawned
 
 _NOT_WORTH_A_PROCESS = 500
 """Records; a process takes a second to start."""
@@ -57,7 +57,7 @@ def compare_all(pairs: Sequence[Pair], done: Callable[[Compared], None]) -> list
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(min(os.cpu_count() or 1, processes), get_context("spawn"))
+    return ProcessPoolExecutor(min(os.cpu_count() or 1, processes), Spawned())
 
 
 def _alone(pair: Pair) -> Compared:

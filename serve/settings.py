@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.memory.errors import InvalidInput
 from memfold.memory.weights import Weights
-from memfold.projections.vector_ann import INDEX_ABOVE
+from memfold.projections.index_above import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
 from memfold.serve.audit_settings import AuditSettings

@@ -20,6 +20,8 @@ from memfold.streams.refusals import failure_of
 from memfold.streams.traces import traceparent_in
 
 BATCH = 5_000
+AHEAD_KB = 8 * 1024
+"""What a consumer fetches ahead at most. A worker that is behind reads all of its partitions at once, for each of its roles."""
 _STALLED = 30.0
 
 
@@ -36,7 +38,7 @@ class LogReader:
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
         """A consumer that nobody else uses meanwhile; connecting anew for each question would cost more than the answer."""
-        consumer = self._idle.pop() if self._idle else self.connected(queued_max_messages_kbytes=65536, fetch_wait_max_ms=10,
+        consumer = self._idle.pop() if self._idle else self.connected(queued_max_messages_kbytes=AHEAD_KB, fetch_wait_max_ms=10,
                                                                       fetch_message_max_bytes=4 * 1024 * 1024)  # fmt: skip
         try:
             yield consumer
@@ -44,7 +46,11 @@ class LogReader:
             consumer.close()
             raise
         consumer.unassign()
-        self._idle.append(consumer)
+        if self._idle:
+            # As many as ever read at once would stay for good, some eight threads each.
+            consumer.close()
+        else:
+            self._idle.append(consumer)
 
     def close(self) -> None:
         """Give up the connections."""
