@@ -1,4 +1,4 @@
-"""A real Weaviate on ports of its own, from a binary that CONTRIBUTING.md says how to build: nobody publishes one."""
+"""A real Weaviate on ports of its own, from a binary that CONTRIBUTING.md says how to build: no package has one."""
 
 from __future__ import annotations
 
