@@ -283,8 +283,8 @@ memfold projection remove q                                    # drops the colle
 - **What it is not**: `memfold search` and `Memory.search` rank by LanceDB and what they hold in memory, not by a mirror. A
   mirror lags behind the log by the time that its store takes; no write waits for it. It holds what people said in the clear, as
   every projection does. `vector_store` of a Mem0 configuration changes nothing of that, and says so in its warning.
-- **Weaviate** has no adapter: its client has no mode inside a process, and nothing was there to run one against. LangChain's
-  store for it goes through `langchain`, not run here.
+- **Weaviate** has two addresses, HTTP and gRPC; a mirror opens only when both answer. No package registry has the server,
+  so CI has none: where `MEMFOLD_TEST_WEAVIATE` names one, the same suite runs against it (CONTRIBUTING.md says how to build it).
 """
 
 

@@ -36,6 +36,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "faiss": Adapter("faiss", "FaissSettings", "FaissStore", "faiss"),
     "pgvector": Adapter("pgvector", "PgvectorSettings", "PgvectorStore", "psycopg"),
     "pinecone": Adapter("pinecone", "PineconeSettings", "PineconeStore", "pinecone"),
+    "weaviate": Adapter("weaviate", "WeaviateSettings", "WeaviateStore", "weaviate"),
     "langchain": Adapter("langchain", "LangChainSettings", "LangChainStore", "langchain_core"),
     "sparql": Adapter("sparql", "SparqlSettings", "SparqlEndpoint", "", "graph"),
 }

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import cast
 
 import lancedb
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.index import BTree
 from lancedb.query import LanceVectorQueryBuilder
 from msgspec.structs import replace
-from pydantic import BeforeValidator, Field
-from pydantic_core import from_json
+from pydantic import Field
 
 from memfold.projections.base import Position
 from memfold.projections.vector_filter import every, literal, one_of
@@ -25,18 +24,13 @@ from memfold.stores.conditions import SQL_SIGNS
 from memfold.stores.errors import store_errors
 from memfold.stores.payload import FOREVER
 from memfold.stores.port import Asked, Found, Test
-from memfold.stores.settings import StoreSettings, check_there
+from memfold.stores.settings import Options, StoreSettings, check_there
 
 INDEXED = ("row_id", "subject")
 KEEP = timedelta(hours=1)
 """How long a reader elsewhere may stay on an old version of the table."""
 _CAUSE = re.compile(r'message: "([^"]*)"')
 _TIMES = ("created_at", "updated_at", "valid_from", "valid_to")
-
-Options = Annotated[
-    dict[str, str], BeforeValidator(lambda given: from_json(given) if isinstance(given, str) else given)
-]
-"""JSON where a command line gives it."""
 
 
 class LanceSettings(StoreSettings):

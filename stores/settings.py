@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import from_json
 
 from memfold.memory.errors import InvalidInput, ShardDamaged
 
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """Absolute: the process that keeps a mirror runs elsewhere than the one that declared it."""
+
+Options = Annotated[
+    dict[str, str], BeforeValidator(lambda given: from_json(given) if isinstance(given, str) else given)
+]
+"""JSON where a command line gives it."""
 
 
 class StoreSettings(BaseModel):

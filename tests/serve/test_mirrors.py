@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -27,9 +29,22 @@ from memfold.serve.settings import Settings
 from memfold.serve.view_client import ViewClient, views_of
 from memfold.serve.view_nearest import nearest
 from memfold.stores.searching import NearestAsked
+from tests.stores.weaviate_server import WeaviateServer, needs_weaviate
 
 USER = "mira"
 ANY = All()
+Store = tuple[str, dict[str, Any]]
+"""A provider and what is to be set of it."""
+
+
+@pytest.fixture(params=["qdrant", pytest.param("weaviate", marks=needs_weaviate)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    if request.param == "qdrant":
+        yield "qdrant", {"path": str(tmp_path / "qdrant")}
+        return
+    server = WeaviateServer(tmp_path)
+    yield "weaviate", server.settings
+    server.kill()
 
 
 def keep(stack: Settings, name: str) -> subprocess.Popen[bytes]:
@@ -59,13 +74,13 @@ async def asked(
 
 @pytest.mark.timeout(600)
 async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
-    stack: Settings, memory: AsyncMemory, tmp_path: Path
+    stack: Settings, memory: AsyncMemory, store: Store
 ) -> None:
+    provider, config = store
     said = ["I love hiking in the Alps", "My sister plays tennis", "I work at a bakery"]
     for text in said:
         await memory.add(text, user_id=USER, infer=False, metadata={"length": len(text)})
-    config = {"path": str(tmp_path / "qdrant")}
-    await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", config, "kafka", lambda built: None)
+    await asyncio.to_thread(mirroring.add, stack, "q", provider, config, "kafka", lambda built: None)
     with pytest.raises(InvalidInput, match="of another store"):
         await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", {"path": "/x"}, "kafka", lambda b: None)
     views = views_of(stack)
@@ -88,7 +103,7 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
             await nearest(
                 views, "mirror-q", NearestAsked(stack.tenant, None, Scope(USER), b"", "", 3, model="another")
             )
-        # What Qdrant is not asked: metadata, and an alternative.
+        # What a store is not asked: metadata, and an alternative.
         short = All(
             (Either((Condition("metadata.length", "lt", 20), Condition("memory", "contains", "Alps"))),)
         )
@@ -114,6 +129,6 @@ async def test_a_mirror_is_filled_kept_current_killed_searched_and_verified(
     assert made is not None
     mirrors.make("q", replace(made, model="another"))
     with pytest.raises(InvalidInput, match="'q' does not have vectors of wordllama"):
-        await asyncio.to_thread(mirroring.add, stack, "q", "qdrant", config, "kafka", lambda built: None)
+        await asyncio.to_thread(mirroring.add, stack, "q", provider, config, "kafka", lambda built: None)
     await asyncio.to_thread(mirroring.remove, stack, "q", False)
     assert await asyncio.to_thread(mirroring.all_of, stack) == []

@@ -36,6 +36,13 @@ RUN: dict[str, list[Run]] = {
             "`host`", "an emulated Pinecone: a local server that does and refuses what its documentation says"
         ),
     ],
+    "weaviate": [
+        Run(
+            "`http://…`",
+            "a real Weaviate 1.35.2, built from source and run by hand; not in CI, which has no such server",
+        ),
+        Run("`https://…`, Weaviate Cloud", ""),
+    ],
     "langchain": [
         Run("`store`: LangChain's InMemoryVectorStore", "itself, with LangChain's fake embeddings"),
         Run("`store`: any other", ""),
