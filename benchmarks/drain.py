@@ -26,25 +26,33 @@ WANTED = 0.4
 PATIENCE = 600.0
 
 BARE = """
+import asyncio
 import sys
 import faust
 
-servers, topic, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-app = faust.App("bare", broker=f"kafka://{servers}", value_serializer="raw", store="memory://", datadir=sys.argv[4],
-                topic_disable_leader=True, topic_allow_declare=False, web_enabled=False, autodiscover=False,
-                consumer_auto_offset_reset="earliest", consumer_max_fetch_size=4 * 1024 * 1024)
-seen = 0
+servers, topic, count, state = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 
-@app.agent(app.topic(topic))
-async def nothing(stream):
-    global seen
-    async for _ in stream:
-        seen += 1
-        if seen == count:
-            print("all", flush=True)
+async def main():
+    app = faust.App("bare", broker=f"kafka://{servers}", value_serializer="raw", store="memory://", datadir=state,
+                    topic_disable_leader=True, topic_allow_declare=False, web_enabled=False, autodiscover=False,
+                    consumer_auto_offset_reset="earliest", consumer_max_fetch_size=4 * 1024 * 1024)
+    every = asyncio.Event()
 
-app.finalize()
-faust.Worker(app, loglevel="error").execute_from_commandline()
+    @app.agent(app.topic(topic))
+    async def nothing(stream):
+        seen = 0
+        async for _ in stream:
+            seen += 1
+            if seen == count:
+                every.set()
+
+    app.finalize()
+    await app.start()
+    await every.wait()
+    print("all", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
 """
 
 
