@@ -23,7 +23,7 @@ from memfold.audit.views import VIEWS
 from memfold.memory.vocabulary import synonyms
 from memfold.providers.services import EMBEDDINGS, QUIRKS, SERVICES, Embedding
 from memfold.schemas.registry import released
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.mem0_config import IGNORED
 from memfold.serve.settings import Settings
 from memfold.stores.adapters import ADAPTERS, settings_class

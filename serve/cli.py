@@ -1,88 +1,39 @@
-"""The command line: `memfold`. Its verbs live beside this file, one family a file."""
+"""The command line: `memfold`. Its verbs live beside this file, one family a file; a run imports the family that it needs."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 from rich.console import Console
 
 from memfold.memory.errors import MemfoldError
-from memfold.serve import (
-    cli_at,
-    cli_audit,
-    cli_bundle,
-    cli_eval,
-    cli_graph,
-    cli_import,
-    cli_infra,
-    cli_ingest,
-    cli_memory,
-    cli_projection,
-    cli_proofs,
-    cli_reads,
-    cli_repack,
-    cli_repartition,
-    cli_replay,
-    cli_report,
-    cli_restore,
-    cli_rollback,
-    cli_seals,
-    cli_stack,
-    cli_status,
-    cli_taking_back,
-    cli_understanding,
-    cli_verify,
-    cli_watch,
-    cli_what_if,
-)
+from memfold.serve.cli_families import FAMILIES, new_app
 from memfold.serve.logs import log_to_stderr
 
-app = typer.Typer(
-    name="memfold",
-    help="Memory for AI agents as a fold over an immutable log.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-cli_stack.register(app)
-cli_status.register(app)
-cli_memory.register(app)
-cli_taking_back.register(app)
-cli_graph.register(app)
-cli_understanding.register(app)
-cli_watch.register(app)
-cli_restore.register(app)
-app.add_typer(cli_import.app, name="import", help="Take in memories that began elsewhere.")
-app.add_typer(cli_ingest.app, name="ingest", help="Take in what is said elsewhere, as it comes.")
-app.add_typer(cli_eval.app, name="eval", help="Measure on your own material.")
-app.add_typer(
-    cli_replay.app, name="replay", help="Rebuild projections from the log, and prove that they are the same."
-)
-app.add_typer(cli_projection.app, name="projection", help="Mirror the vector projection in another store.")
-app.add_typer(cli_infra.app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
-cli_verify.register(cli_replay.app)
-cli_rollback.register(cli_replay.app)
-cli_taking_back.register_replay(cli_replay.app)
-cli_at.register(cli_replay.app)
-cli_what_if.register(cli_replay.app)
-cli_repartition.register(cli_replay.app)
-cli_seals.register(cli_audit.app)
-cli_repack.register(cli_audit.app)
-cli_proofs.register(cli_audit.app)
-cli_bundle.register(cli_audit.app)
-cli_report.register(cli_audit.app)
-cli_reads.register(cli_audit.app)
-app.add_typer(
-    cli_audit.app, name="audit", help="Ask the full log, seal it, verify it, and prove what is in it."
-)
+_COMPLETING = "_MEMFOLD_COMPLETE"
+"""Set by a shell that asks what may come next; what is typed stands elsewhere than in the arguments then."""
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """The command line that can run `words`: its family alone where the first one says which, else the whole."""
+    module = FAMILIES.get(words[0]) if words and _COMPLETING not in os.environ else None
+    if module is None:
+        whole: typer.Typer = import_module("memfold.serve.cli_whole").app
+        return whole
+    app = new_app()
+    import_module(f"memfold.serve.{module}").register(app)
+    return app
 
 
 def main() -> None:
     """Run the command line; memfold's own errors are one message and exit status 1."""
     try:
         log_to_stderr()
-        app()
+        app_for(sys.argv[1:])()
     except MemfoldError as error:
         Console(stderr=True).print(f"[bold red]error:[/] {type(error).__name__}:", end=" ")
         Console(stderr=True).print(str(error), markup=False, highlight=False)

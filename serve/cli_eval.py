@@ -19,6 +19,10 @@ from memfold.serve.settings import Settings, settings_from
 app = typer.Typer(no_args_is_help=True)
 
 
+def register(whole: typer.Typer) -> None:
+    whole.add_typer(app, name="eval", help="Measure on your own material.")
+
+
 @app.callback()
 def evaluation() -> None:
     """Measure on your own material."""

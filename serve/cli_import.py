@@ -38,6 +38,10 @@ OwnerRun = Annotated[str | None, typer.Option("--run", help=f"run_id {Whose}")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")]
 
 
+def register(whole: typer.Typer) -> None:
+    whole.add_typer(app, name="import", help="Take in memories that began elsewhere.")
+
+
 @app.command()
 def mem0(
     path: Annotated[

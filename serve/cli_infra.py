@@ -19,6 +19,10 @@ from memfold.streams.topics import ensure_topics
 app = typer.Typer(no_args_is_help=True)
 
 
+def register(whole: typer.Typer) -> None:
+    whole.add_typer(app, name="infra", help="What a Kafka of your own has to be told: topics and rights.")
+
+
 @app.command()
 def acls(
     roles: Annotated[

@@ -51,6 +51,10 @@ AnotherMapping = Annotated[
 Open = Callable[[], AbstractContextManager[Opened]]
 
 
+def register(whole: typer.Typer) -> None:
+    whole.add_typer(app, name="ingest", help="Take in what is said elsewhere, as it comes.")
+
+
 @app.command("jsonl")
 def jsonl(
     file: Annotated[Path, typer.Argument(help="One JSON object a line; - for standard input.")],

@@ -38,6 +38,10 @@ Name = Annotated[str, typer.Argument(help="The mirror's name.")]
 From = Annotated[str, typer.Option("--from", help="kafka or archive.")]
 
 
+def register(whole: typer.Typer) -> None:
+    whole.add_typer(app, name="projection", help="Mirror the vector projection in another store.")
+
+
 @app.command()
 def add(
     name: Name,

@@ -1,4 +1,4 @@
-"""`memfold up|down|doctor|worker|config`: the processes of a stack."""
+"""`memfold up|down|doctor|config`: the processes of a stack."""
 
 import asyncio
 import subprocess
@@ -8,19 +8,17 @@ import typer
 
 from memfold.infra.processes import stop_process
 from memfold.infra.stack_file import running_stack as stack_of
-from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows, ready_member
+from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json, print_rows
 from memfold.serve.doctor import examine
 from memfold.serve.embedded import check_before_start, shape_of, start_up, wait_ready
 from memfold.serve.running import run_stack
 from memfold.serve.settings import Settings, settings_from
-from memfold.serve.worker import checked_roles
-from memfold.serve.worker_process import run_worker
 
 _STOP_DEADLINE = 40.0
 
 
 def register(app: typer.Typer) -> None:
-    for verb in (up, down, doctor, worker, config):
+    for verb in (up, down, doctor, config):
         app.command()(verb)
 
 
@@ -76,21 +74,6 @@ def doctor(home: Home = None, bootstrap_servers: Bootstrap = None, as_json: Json
         )
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
-
-
-def worker(
-    roles: Annotated[
-        list[str] | None, typer.Argument(help="decide, vector, graph, archive, seal; all if left out.")
-    ] = None,
-    home: Home = None,
-    bootstrap_servers: Bootstrap = None,
-) -> None:
-    """Run processors in this process, against a Kafka that is there."""
-    settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
-    checked = checked_roles(roles or [])
-    # The supervisor names each worker; a static group member that comes back keeps its partitions.
-    member, ready = ready_member(settings, f"following as {', '.join(checked)}")
-    run_worker(settings, checked, member, ready)
 
 
 def config(home: Home = None, as_json: Json = False) -> None:

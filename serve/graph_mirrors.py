@@ -7,7 +7,8 @@ from threading import Lock
 
 from memfold.memory.errors import InvalidInput
 from memfold.replay.reembedding import Embedding
-from memfold.serve.mirrors import Declared, Mirrors, OpenMirror
+from memfold.serve.mirrors import Declared, Mirrors
+from memfold.serve.open_mirror import OpenMirror
 from memfold.stores.adapters import open_endpoint
 from memfold.stores.graph_mirror_shard import GraphMirrorShard
 from memfold.stores.port import VectorStore

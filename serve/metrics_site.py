@@ -86,7 +86,9 @@ class MetricsSite:
 
     async def _standing(self) -> Standing:
         parts = self._parts
-        ends, pending = await asyncio.gather(asyncio.to_thread(parts.ends), parts.pending())
+        ends, pending = await asyncio.gather(
+            asyncio.to_thread(parts.ends), parts.pending(parts.settings.tenant)
+        )
         return Standing(
             positions={role: _places(role, progress) for role, progress in self._progress.items()},
             ends=ends,

@@ -1,4 +1,4 @@
-"""What every process of a deployment opens: the key store, the log, the served projections."""
+"""What a worker and a caller open: the key store, the log, the served projections."""
 
 from __future__ import annotations
 
@@ -6,33 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from memfold.memory.errors import BrokerUnreachable, ShardDamaged
-from memfold.projections.generations import Generations
+from memfold.memory.errors import ShardDamaged
 from memfold.projections.vector_feed import LanceMemoryFeed
 from memfold.projections.vector_index import LanceMemoryIndex
-from memfold.schemas.errors import WrongKey
-from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import EVENTS, KEPT
-from memfold.serve.partition_count import known_partitions, note_partitions
+from memfold.serve.log_parts import LogParts
 from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.settings import Settings
-from memfold.streams.connection import Connection
-from memfold.streams.reader import LogReader
-from memfold.streams.topics import ensure_topics
 from memfold.streams.writer import LogWriter
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(LogParts):
     """The opened parts of one deployment in one process."""
 
-    settings: Settings
-    connection: Connection
-    partitions: int
-    keys: KeyStore
-    reader: LogReader
-    vectors: Generations
-    graphs: Generations
     index: LanceMemoryIndex
     feed: LanceMemoryFeed
 
@@ -45,61 +31,36 @@ class Parts:
         *,
         beyond: bool = False,
     ) -> Parts:
-        """`roles`: what this process will do (infra/acls.py); a right that it lacks is said now. `beyond`: as `ensure_topics` has it.
+        """As LogParts, whose errors it raises."""
+        return cls.over(LogParts.open(settings, bootstrap_servers, roles, beyond=beyond))
 
-        Raises BrokerUnreachable, NotAuthorized, BrokerTooOld, TopicMisconfigured, WrongKey: nothing is served over a log that is
-        not safe; and InvalidInput for roles over a log that was moved, or is not whole yet.
-        """
-        home = settings.folder
-        if roles:
-            check_not_moved(home)
-        if bootstrap_servers is None:
-            raise BrokerUnreachable(
-                f"no Kafka: nothing runs in {home} and bootstrap_servers is not set. Start one with `memfold up`"
-            )
-        connection = settings.connection(bootstrap_servers)
-        known = known_partitions(home)
-        partitions = ensure_topics(connection, settings.topic_plan(), roles, known, beyond=beyond)
-        note_partitions(home, partitions)
-        keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
-        reader = LogReader(connection)
-        _refuse_lost_keys(keys, reader, partitions)
-        projections = home / "projections"
-        vectors, graphs = Generations(projections, "vector"), Generations(projections, "graph")
-        index = LanceMemoryIndex(vectors, partitions)
-        feed = LanceMemoryFeed(index.tables, partitions)
-        return cls(settings, connection, partitions, keys, reader, vectors, graphs, index, feed)
+    @classmethod
+    def over(cls, log: LogParts) -> Parts:
+        """The same parts with an index."""
+        index = LanceMemoryIndex(log.vectors, log.partitions)
+        return cls(
+            log.settings,
+            log.connection,
+            log.partitions,
+            log.keys,
+            log.reader,
+            log.vectors,
+            log.graphs,
+            index,
+            LanceMemoryFeed(index.tables, log.partitions),
+        )
 
     def writer(self, linger_ms: int = 0) -> LogWriter:
         """It refuses each append once the log is moved elsewhere: on a Kafka of one's own nothing else would, there the old topics stay."""
         return LogWriter(self.connection, linger_ms, admit=partial(check_not_moved, self.settings.folder))
 
-    def ends(self) -> dict[tuple[str, int], int]:
-        """{(topic, partition): offset that the next record gets} of the kept topics. Raises BrokerUnreachable."""
-        wanted = [(topic, partition) for topic in KEPT for partition in range(self.partitions)]
-        return {place: end for place, (_, end) in self.reader.all_bounds(wanted).items()}
-
-    async def pending(self) -> int | None:
-        """Memories of the tenant that wait to be decided again; None where the projection cannot be read: who asks looks at trouble."""
+    async def pending(self, tenant: str) -> int | None:
+        """Memories of a tenant that wait to be decided again; None where the projection cannot be read: who asks looks at trouble."""
         try:
-            return sum((await self.index.pending(self.settings.tenant)).values())
+            return sum((await self.index.pending(tenant)).values())
         except ShardDamaged:
             return None
 
     async def close(self) -> None:
         await self.index.close()
-        self.reader.close()
-        self.keys.close()
-
-
-def _refuse_lost_keys(keys: KeyStore, reader: LogReader, partitions: int) -> None:
-    """A log with events and a key store without keys: every answer would be silently empty."""
-    if keys.holds_keys():
-        return
-    written = sum(
-        high - low for low, high in (reader.bounds(EVENTS, partition) for partition in range(partitions))
-    )
-    if written:
-        raise WrongKey(
-            f"the key store is empty, but {EVENTS} holds {written} events that it cannot open. Restore keys.db from a backup"
-        )
+        self.close_log()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +17,12 @@ from msgspec import Struct
 from memfold.audit.checkpoints import TreeName
 from memfold.audit.findings import Report
 from memfold.memory.errors import InvalidInput, RestoreRefused, ShardDamaged
-from memfold.projections.archive_source import ArchiveSource
 from memfold.projections.durable import replace_durably
-from memfold.replay.repartitioning import ReadOf, old_roots
 from memfold.schemas.elsewhere import siblings
+
+if TYPE_CHECKING:
+    from memfold.projections.archive_source import ArchiveSource
+    from memfold.replay.repartitioning import ReadOf
 
 MOVED, BEGUN, WHOLE = "moved.json", "repartitioning.json", "repartitioned.json"
 
@@ -120,6 +122,10 @@ def check_made(made: Repartitioned, archive: Path, everywhere: Collection[bytes]
 
     `everywhere`: the record keys of whole tenants.
     """
+    # What reads Parquet takes longer to import than `memfold down` takes, and every start asks this file where the log is.
+    from memfold.projections.archive_source import ArchiveSource
+    from memfold.replay.repartitioning import old_roots
+
     source = ArchiveSource(archive)
     for tree in made.trees:
         name = TreeName(tree.topic, tree.partition)

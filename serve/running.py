@@ -16,7 +16,7 @@ from memfold.infra.supervisor import Supervisor
 from memfold.memory.errors import BrokerUnreachable, MemfoldError
 from memfold.schemas.partitions import EVENTS
 from memfold.serve.embedded import running_stack, worker_specs
-from memfold.serve.parts import Parts
+from memfold.serve.log_parts import LogParts
 from memfold.serve.settings import Settings
 from memfold.serve.status import Rates, Status, processes_of, status_of
 from memfold.serve.stopping import when_told_to_stop
@@ -97,15 +97,15 @@ def _line(found: Status, rate: float) -> Text:
 
 
 @asynccontextmanager
-async def _observed(settings: Settings) -> AsyncIterator[tuple[Parts, ViewClient]]:
+async def _observed(settings: Settings) -> AsyncIterator[tuple[LogParts, ViewClient]]:
     bootstrap_servers = await asyncio.to_thread(running_stack, settings) or settings.bootstrap_servers
-    parts = await asyncio.to_thread(Parts.open, settings, bootstrap_servers)
+    parts = await asyncio.to_thread(LogParts.open, settings, bootstrap_servers)
     views = views_of(settings)
     try:
         yield parts, views
     finally:
         await views.close()
-        await parts.close()
+        parts.close_log()
 
 
 async def status_now(settings: Settings) -> dict[str, Any]:

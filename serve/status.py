@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 
 from memfold.infra.stack_file import running_stack
+from memfold.memory.errors import ViewUnreachable
 from memfold.projections.embedded_by import embedded_by
 from memfold.projections.generations import Generations
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.serve.log_parts import LogParts
 from memfold.serve.missed_reads import MissedReads
-from memfold.serve.parts import Parts
 from memfold.serve.scrubbed import Scrubbed, summed
 from memfold.serve.sealed import sealed_until
 from memfold.serve.settings import Settings
@@ -68,11 +69,11 @@ def processes_of(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-async def status_of(parts: Parts, views: ViewClient) -> Status:
+async def status_of(parts: LogParts, views: ViewClient) -> Status:
     """Everything that `memfold status --json` prints. Raises BrokerUnreachable."""
     settings, partitions = parts.settings, parts.partitions
     places, workers, pending = await asyncio.gather(
-        asyncio.to_thread(parts.ends), views.status(), parts.pending()
+        asyncio.to_thread(parts.ends), views.status(), _pending(parts, views)
     )
     ends = {topic: [places[topic, partition] for partition in range(partitions)] for topic in KEPT}
     return {
@@ -94,6 +95,22 @@ async def status_of(parts: Parts, views: ViewClient) -> Status:
         "missed_reads": MissedReads(settings.folder).count(),
         "quarantined": sum(count for worker in workers for count in worker.get("quarantined", {}).values()),
     }
+
+
+async def _pending(parts: LogParts, views: ViewClient) -> int | None:
+    """As a worker reads it, which has the tables open; where none answers, read here."""
+    tenant = parts.settings.tenant
+    try:
+        return await views.pending(tenant)
+    except ViewUnreachable:
+        # LanceDB takes over a second to import: only who looks at a log without workers waits for it.
+        from memfold.serve.parts import Parts
+
+        here = Parts.over(parts)
+        try:
+            return await here.pending(tenant)
+        finally:
+            await here.index.close()
 
 
 def _sealed(settings: Settings, ends: Mapping[tuple[str, int], int]) -> Status | None:

@@ -23,8 +23,7 @@ from memfold.schemas.records import Scope
 from memfold.serve.first_answer import first_answer
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import ViewAddress, addresses
-from memfold.serve.view_reaching import LONG, limit, reaching
-from memfold.serve.view_server import (
+from memfold.serve.view_asked import (
     HELD,
     LONGEST_WAIT,
     OF,
@@ -33,6 +32,7 @@ from memfold.serve.view_server import (
     RelationsAsked,
     WalkAsked,
 )
+from memfold.serve.view_reaching import LONG, limit, reaching
 from memfold.serve.view_switching import switch_all
 from memfold.streams.outcomes import Outcome
 
@@ -196,6 +196,21 @@ class ViewClient:
             except (aiohttp.ClientError, TimeoutError):
                 found.append({"pid": address.pid, "roles": list(address.roles), "answers": False})
         return found
+
+    async def pending(self, tenant: str) -> int | None:
+        """Memories of a tenant that wait to be decided again, as a worker of the home reads them; None where it cannot.
+
+        Raises ViewUnreachable when none answers.
+        """
+        for address in addresses(self._home):
+            url, asked = f"{address.url}/v1/pending", {"tenant": tenant}
+            try:
+                async with self._open().get(url, params=asked, timeout=limit(5)) as response:
+                    response.raise_for_status()
+                    return msgspec.json.decode(await response.read(), type=int | None)
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+        raise ViewUnreachable(f"no worker answers in {self._home}; start one with `memfold up`")
 
     async def standings(self) -> dict[tuple[str, int], Standing]:
         """How each (projection, partition) that a living worker owns stands."""

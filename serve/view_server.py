@@ -10,55 +10,32 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import msgspec
 from aiohttp import web
 
 from memfold.memory.errors import InvalidInput, ModelUnavailable, ShardDamaged
-from memfold.memory.ports import About, Walk
 from memfold.projections.base import Standing
 from memfold.projections.graph_index import OxigraphRelations
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import partition_of
-from memfold.schemas.records import Scope
 from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.switches import Switches
+from memfold.serve.view_asked import (
+    HELD,
+    LONGEST_WAIT,
+    OF,
+    OFFSET,
+    PROPOSAL,
+    ExportAsked,
+    RelationsAsked,
+    WalkAsked,
+)
 from memfold.streams.outcomes import Outcome, Outcomes
 from memfold.streams.progress import Progress
 
-OFFSET = "X-Memfold-Offset"
-HELD, OF = "X-Memfold-Partitions", "X-Memfold-Partitions-Of"
-PROPOSAL = "proposal"
-"""The query parameter with the name of the proposal that a worker is prepared for."""
-LONGEST_WAIT = 30.0
-
 LookUp = Callable[[int, str], Awaitable[Outcome | None]]
 """(partition, command id) to the outcome that stands in the ledger and the log."""
-
-
-class RelationsAsked(msgspec.Struct, frozen=True):
-    tenant: str
-    subject: str | None
-    scope: Scope
-    relationship: str | None
-    about: About | None
-    limit: int
-    as_of: datetime | None = None
-
-
-class WalkAsked(msgspec.Struct, frozen=True):
-    tenant: str
-    subject: str | None
-    scope: Scope
-    walk: Walk
-
-
-class ExportAsked(msgspec.Struct, frozen=True):
-    tenant: str
-    subject: str
-    scope: Scope
-    format: str
 
 
 Standings = Callable[[], Awaitable[dict[str, dict[int, Standing]]]]
@@ -71,6 +48,10 @@ Copy = Callable[[str, int, str], Awaitable[bool]]
 
 Breakers = Callable[[], list[BreakerState]]
 """How the circuit breakers of the model endpoints of this process stand."""
+
+
+Pending = Callable[[str], Awaitable[int | None]]
+"""How many memories of a tenant wait to be decided again; None where the projection cannot be read."""
 
 
 @dataclass(slots=True)
@@ -87,6 +68,7 @@ class View:
     breakers: Breakers | None = None
     copy: Copy | None = None
     scrubbed: Callable[[], Scrubbed] | None = None
+    pending: Pending | None = None
     partitions: int = 1
 
     def graph_of(self, tenant: str, subject: str | None) -> OxigraphRelations:
@@ -187,6 +169,11 @@ def view_application(view: View, token: str) -> web.Application:
         body = msgspec.json.encode(answer)
         return web.Response(body=body, content_type="application/json")
 
+    async def pending(request: web.Request) -> web.Response:
+        if view.pending is None:
+            raise web.HTTPMisdirectedRequest(text="this worker does not read the vectors")
+        return web.json_response(await view.pending(request.query["tenant"]))
+
     async def standings(_request: web.Request) -> web.Response:
         found = await view.standings() if view.standings else {}
         return web.Response(body=msgspec.json.encode(found), content_type="application/json")
@@ -238,6 +225,7 @@ def view_application(view: View, token: str) -> web.Application:
     application.router.add_post("/v1/around", around)
     application.router.add_post("/v1/export", export)
     application.router.add_get("/v1/status", status)
+    application.router.add_get("/v1/pending", pending)
     application.router.add_get("/v1/standings", standings)
     application.router.add_post("/v1/known", known)
     application.router.add_put("/v1/generation/{projection}/{generation}", prepare)

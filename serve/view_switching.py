@@ -13,8 +13,8 @@ from memfold.memory.errors import InvalidInput, ViewUnreachable
 from memfold.projections.generations import Generations
 from memfold.projections.proposals import Proposals
 from memfold.serve.view_address import ViewAddress
+from memfold.serve.view_asked import PROPOSAL
 from memfold.serve.view_reaching import LONG, reaching
-from memfold.serve.view_server import PROPOSAL
 
 WHOLE_WITHIN = 20.0
 """Seconds for partitions that change hands to find their next owner."""

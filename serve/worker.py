@@ -9,7 +9,6 @@ from functools import partial
 
 from memfold.audit.sealing import Sealer
 from memfold.audit.subject_past import FullLogPast
-from memfold.memory.errors import InvalidInput
 from memfold.memory.following import pinned
 from memfold.memory.understanding import Models
 from memfold.projections.archive import ArchiveShard
@@ -28,6 +27,7 @@ from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, r
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
+from memfold.serve.roles import checked_roles
 from memfold.serve.scrub import Scrub, Scrubbing
 from memfold.serve.scrubbed import Scrubbed
 from memfold.serve.switches import Switches
@@ -48,16 +48,6 @@ from memfold.streams.quarantine import Quarantine
 from memfold.streams.sealing import SealRole
 from memfold.streams.upkeep import Upkeep
 from memfold.streams.writer import LogWriter
-
-ROLES = ("decide", "vector", "graph", "archive", "seal")
-
-
-def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:
-    """Raises InvalidInput for a role that there is not."""
-    unknown = [role for role in roles if role not in ROLES]
-    if unknown:
-        raise InvalidInput(f"there is no role {unknown[0]!r}; a worker runs {', '.join(ROLES)}")
-    return tuple(role for role in ROLES if role in roles) or ROLES
 
 
 class Worker:
@@ -276,6 +266,7 @@ class Worker:
             self._breakers,
             self._copy,
             self._scrubbed,
+            self._parts.pending,
             self._parts.partitions,
         )
         settings = self._parts.settings

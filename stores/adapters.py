@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from memfold.memory.errors import InvalidInput
 from memfold.stores.errors import ExtraMissing
-from memfold.stores.port import VectorStore
 from memfold.stores.settings import StoreSettings
 
 if TYPE_CHECKING:
+    from memfold.stores.port import VectorStore
     from memfold.stores.sparql import SparqlEndpoint
 
 

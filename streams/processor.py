@@ -14,6 +14,7 @@ from faust.types import TP
 from memfold.memory.errors import TopicMisconfigured
 from memfold.streams.connection import Connection
 from memfold.streams.counts import check_assigned
+from memfold.streams.faust_connection import faust_brokers, faust_credentials
 from memfold.streams.follower import Follower, Live, Sink
 from memfold.streams.positioned import PositionedApp, Records
 from memfold.streams.reader import LogReader
@@ -64,8 +65,8 @@ class Processor:
             self._starts_of,
             connection.client_rack,
             id=f"memfold-{self.role}",
-            broker=connection.faust_brokers(),
-            broker_credentials=connection.faust_credentials(),
+            broker=faust_brokers(connection),
+            broker_credentials=faust_credentials(connection),
             broker_session_timeout=6.0,
             broker_heartbeat_interval=2.0,
             broker_commit_interval=2.0,

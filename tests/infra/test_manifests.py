@@ -21,7 +21,7 @@ from memfold.infra.acls import ROLES, acls_of
 from memfold.providers.breaker import BreakerState
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import MemoriesDecided, ModelCall, Operation, Scope
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.metering import Metering
 from memfold.serve.metrics import Standing, exposition
 from memfold.serve.scrubbed import Scrubbed, ScrubbedShard

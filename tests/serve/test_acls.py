@@ -30,7 +30,7 @@ from memfold.audit.seal_files import SealFiles
 from memfold.infra.acls import ROLES, Acl, acls_of
 from memfold.memory.errors import InvalidInput, NotAuthorized, NotWritten, RestoreRefused
 from memfold.schemas.partitions import COMMANDS, EVENTS, QUARANTINE
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.embedded import environment_of
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings, settings_from

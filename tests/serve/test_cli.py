@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from memfold.infra.stack_file import running_stack
 from memfold.memory.errors import BrokerUnreachable, InvalidInput
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.settings import Settings
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from memfold import Memory
 from memfold.memory.errors import InvalidInput
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.settings import Settings
 from tests.serve.test_cli import parsed, run
 

@@ -25,7 +25,7 @@ from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import MemoriesDecided
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.embedding import ServedEmbedder, check_embedder
 from memfold.serve.evaluation_file import Remembered

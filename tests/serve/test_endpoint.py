@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from memfold import AsyncMemory
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.running import status_now
 from memfold.serve.settings import Settings, settings_from

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from memfold.memory.errors import InvalidInput
 from memfold.memory.weights import Weights
-from memfold.serve.cli import app
 from memfold.serve.cli_eval import weights_from
+from memfold.serve.cli_whole import app
 from memfold.serve.evaluating import scored
 from memfold.serve.evaluation_file import material_from
 

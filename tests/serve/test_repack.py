@@ -14,7 +14,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.partitions import COMMANDS, EVENTS
 from memfold.schemas.records import LogRecord
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 
 
 def test_repack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from memfold.memory.errors import RegistryRefused
 from memfold.schemas.registry import newest
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.registering import subjects
 from memfold.serve.settings import Settings
 from tests.serve.apicurio import apicurio

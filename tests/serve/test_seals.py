@@ -26,7 +26,7 @@ from memfold.audit.seal_key import seal_key
 from memfold.infra.stack_file import running_stack
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.partitions import EVENTS
-from memfold.serve.cli import app
+from memfold.serve.cli_whole import app
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import Settings, settings_from
 from memfold.serve.verified import last_verified

@@ -221,7 +221,7 @@ async def test_a_worker_that_is_killed_while_it_decides_a_revoke_compensates_onc
 PART = 10
 _IN_PARTS = (
     "import sys; import memfold.audit.resting as resting; resting.AT_ONCE = int(sys.argv.pop(1)); "
-    "from memfold.serve.cli import app; app()"
+    "from memfold.serve.cli_whole import app; app()"
 )
 
 

@@ -53,6 +53,6 @@ def test_a_client_that_is_not_installed_names_its_extra(monkeypatch: pytest.Monk
 
 def test_importing_memfold_imports_no_store() -> None:
     clients = {adapter.client for adapter in ADAPTERS.values() if adapter.client}
-    program = f"import sys, memfold, memfold.serve.cli; print(sorted({clients!r} & {{*sys.modules}}))"
+    program = f"import sys, memfold, memfold.serve.cli_whole; print(sorted({clients!r} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
