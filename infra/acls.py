@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from memfold.infra.groups import GROUP_PREFIX
 from memfold.memory.errors import InvalidInput
 from memfold.schemas.partitions import ACCESS, COMMANDS, EVENTS, KEPT, QUARANTINE, SEALS
 
@@ -17,7 +18,7 @@ Resource = Literal["topic", "group", "cluster"]
 TOPICS = (*KEPT, QUARANTINE, SEALS)
 CLUSTER = "kafka-cluster"
 """The name of the only cluster that an ACL can mean."""
-READER_GROUP = "memfold-reader"
+READER_GROUP = GROUP_PREFIX + "reader"
 """The readers that follow no group: librdkafka wants a name, and asks who coordinates it."""
 
 
@@ -49,7 +50,7 @@ def _writes(*topics: str) -> Iterator[Acl]:
 
 def _follows(role: str, *topics: str) -> Iterator[Acl]:
     yield from _reads(*topics)
-    yield Acl("group", f"memfold-{role}", ("Describe", "Read"))
+    yield Acl("group", GROUP_PREFIX + role, ("Describe", "Read"))
 
 
 _PROJECTION = tuple(_writes(QUARANTINE))
@@ -68,7 +69,7 @@ ROLES: dict[str, tuple[Acl, ...]] = {
         *EVERYONE,
         *_reads(EVENTS),
         *_PROJECTION,
-        Acl("group", "memfold-mirror-", ("Describe", "Read"), prefixed=True),
+        Acl("group", GROUP_PREFIX + "mirror-", ("Describe", "Read"), prefixed=True),
     ),
     "caller": (*EVERYONE, *_reads(*TOPICS), *_writes(COMMANDS, ACCESS)),
     "rebuild": (*EVERYONE, *_reads(*TOPICS)),
@@ -81,7 +82,7 @@ ROLES: dict[str, tuple[Acl, ...]] = {
         *EVERYONE,
         *_reads(*KEPT),
         # Nobody may follow the log meanwhile, and Kafka lists only the groups that one may look at.
-        Acl("group", "memfold-", ("Describe",), prefixed=True),
+        Acl("group", GROUP_PREFIX, ("Describe",), prefixed=True),
     ),
     "witness": tuple(_reads(SEALS)),
 }

@@ -16,10 +16,9 @@ from memfold.audit.merkle import CompactRange
 from memfold.memory.errors import InvalidInput, RestoreRefused
 from memfold.projections.archive_rows import leaf_hash
 from memfold.schemas.elsewhere import is_elsewhere, moved, siblings
-from memfold.schemas.partitions import KEPT
+from memfold.schemas.partitions import Tree
 from memfold.schemas.records import LogRecord
 
-Tree = tuple[str, int]
 ReadOf = Callable[[str, int, int], Iterator[list[LogRecord]]]
 """The records of (topic, partition) from offset 0 to before an end."""
 
@@ -101,7 +100,3 @@ def _misplaced(topic: str, parts: Sequence[int], offset: int) -> str:
         f"{topic}: what was one record at offset {offset} does not stand where it should among the partitions "
         f"{', '.join(map(str, parts))}; {ADVICE}"
     )
-
-
-def trees_of(partitions: int) -> list[Tree]:
-    return [(topic, partition) for topic in KEPT for partition in range(partitions)]

@@ -24,7 +24,7 @@ from memfold.projections.archive_files import read_batches
 from memfold.projections.archive_segments import read_covers
 from memfold.projections.archive_source import BATCH, ArchiveSource
 from memfold.schemas.opening import Keys
-from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.schemas.partitions import COMMANDS, EVENTS, trees_of
 from memfold.schemas.records import LogRecord
 from memfold.streams.projecting import open_batch
 from memfold.streams.reader import LogReader
@@ -85,7 +85,7 @@ class LogRestorer:
         """
         found: list[Restored] = []
         lost = self._lost
-        trees = [(topic, partition) for topic in KEPT for partition in range(partitions)]
+        trees = trees_of(partitions)
         present = {tree: self._present(*tree, lost.get(tree, [])) for tree in trees}
         for topic, partition in trees:
             behind = lost.get((topic, partition), [])

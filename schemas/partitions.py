@@ -14,6 +14,8 @@ SEALS = "memfold.seals"
 ACCESS = "memfold.access"
 KEPT = (COMMANDS, EVENTS, ACCESS)
 """The topics that are partitioned by subject: archived, sealed and verified."""
+Tree = tuple[str, int]
+"""Topic and partition: each is one tree of the seals."""
 
 CLEARS = "*"
 """In the memory_ids of an event that takes memories out of view, or of a read that gave memories, which it does not list."""
@@ -32,3 +34,8 @@ def partition_of(tenant: str, subject: str, partitions: int) -> int:
 def partition_of_key(key: bytes, partitions: int) -> int:
     """The partition of a record with this key."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+def trees_of(partitions: int) -> list[Tree]:
+    """Every partition of the topics that are kept, of a log with so many."""
+    return [(topic, partition) for topic in KEPT for partition in range(partitions)]

@@ -11,7 +11,6 @@ import socket
 from memfold.infra.errors import StackRunning
 from memfold.memory.errors import InvalidInput, RestoreRefused
 from memfold.projections.archive_source import ArchiveSource
-from memfold.replay.repartitioning import trees_of
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.partitions import KEPT
 from memfold.serve.embedded import running_stack
@@ -117,7 +116,7 @@ def _check_nothing_beyond(connection: Connection, reader: LogReader, was: int) -
 def _check_the_home_s(settings: Settings, reader: LogReader, was: int) -> None:
     """The last archived record of each partition stands in the log: an address may name a cluster that has another log, or an empty one."""
     archive = ArchiveSource(archive_of(settings))
-    for (topic, partition), (_, end) in reader.all_bounds(trees_of(was)).items():
+    for (topic, partition), end in reader.ends(was).items():
         last = archive.position(topic, partition)
         if last < 0:
             continue

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from memfold.infra.errors import WorkerNotStarted
+from memfold.infra.groups import FOLLOWING
 from memfold.infra.home import prepare_home
 from memfold.infra.roles import WorkerSpec
 from memfold.infra.stack_file import Stack, State
@@ -25,6 +26,7 @@ from memfold.replay.past_manifest import WHOLE
 from memfold.serve.embedding import check_embedder
 from memfold.serve.mirrors import Mirrors
 from memfold.serve.repartitioned import check_not_moved
+from memfold.serve.roles import ROLES
 from memfold.serve.settings import Settings
 
 START_TIMEOUT = 240.0
@@ -32,7 +34,6 @@ START_TIMEOUT = 240.0
 _STOP_TIMEOUT = 40.0
 _POLL = 0.05
 _MODULE = "memfold.serve.cli"
-_SHARED = ("decide", "vector", "graph", "archive")
 """Roles that any number of workers share by partition."""
 
 
@@ -54,8 +55,7 @@ def worker_specs(settings: Settings, separate: bool = False, workers: int = 1) -
         return [*_sharing(settings, argv, environment, workers), *mirrors]
     if not separate:
         return [WorkerSpec("worker", argv, environment), *mirrors]
-    roles = (*_SHARED, "seal")
-    return [*(WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in roles), *mirrors]
+    return [*(WorkerSpec(f"worker-{role}", [*argv, role], environment) for role in ROLES), *mirrors]
 
 
 def _sharing(
@@ -69,7 +69,7 @@ def _sharing(
             ports["MEMFOLD_METRICS__PORT"] = str(settings.metrics.port + number)
         if settings.view.port:
             ports["MEMFOLD_VIEW__PORT"] = str(settings.view.port + number)
-        yield WorkerSpec(f"worker-{number + 1}", [*argv, *_SHARED, *seal], environment | ports)
+        yield WorkerSpec(f"worker-{number + 1}", [*argv, *FOLLOWING, *seal], environment | ports)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ from memfold.memory.errors import BrokerUnreachable
 from memfold.projections.generations import Generations
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import EVENTS, KEPT
+from memfold.schemas.partitions import EVENTS
 from memfold.serve.partition_count import known_partitions, note_partitions
 from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.settings import Settings
@@ -65,8 +65,7 @@ class LogParts:
 
     def ends(self) -> dict[tuple[str, int], int]:
         """{(topic, partition): offset that the next record gets} of the kept topics. Raises BrokerUnreachable."""
-        wanted = [(topic, partition) for topic in KEPT for partition in range(self.partitions)]
-        return {place: end for place, (_, end) in self.reader.all_bounds(wanted).items()}
+        return self.reader.ends(self.partitions)
 
     def close_log(self) -> None:
         self.reader.close()

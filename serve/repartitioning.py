@@ -21,15 +21,13 @@ from memfold.replay.build import PROJECTIONS, BuiltShard
 from memfold.replay.repartitioning import (
     ADVICE,
     MovedLog,
-    Tree,
     check_counts,
     old_roots,
     roots_of,
-    trees_of,
 )
 from memfold.replay.restoring import LogRestorer, Restored
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import key_of
+from memfold.schemas.partitions import Tree, key_of
 from memfold.schemas.records import LogRecord
 from memfold.serve.before_repartitioning import check_homes, check_new_kafka, check_old_kafka
 from memfold.serve.embedding import models_of
@@ -78,7 +76,7 @@ def repartition_home(
         write(settings.folder / MOVED, moved)
         prepare_home(into)
         write(into / BEGUN, moved)
-        ends = _ends(reader, was)
+        ends = reader.ends(was)
         # After: whoever writes makes the key first, so every record below the ends has its own in the copy.
         _copy_keys(settings.folder, into)
         roots = roots_of(ends, _reads(reader))
@@ -89,7 +87,7 @@ def repartition_home(
                 found = old_roots(ends, _reads(there), was, partitions, everywhere)
             if found != roots:
                 raise RestoreRefused(f"the old records do not grow out of the new partitions; {ADVICE}")
-            _check_still(ends, _ends(reader, was))
+            _check_still(ends, reader.ends(was))
             take_times_from_broker(connection)
             ensure_topics(connection, new.topic_plan())
             _build(
@@ -107,10 +105,6 @@ def _moved(new: Settings) -> Moved:
     if servers is None:
         return Moved(str(new.folder), new.partitions)
     return Moved(str(new.folder), new.partitions, cluster_of(new.connection(servers)), servers)
-
-
-def _ends(reader: LogReader, was: int) -> dict[Tree, int]:
-    return {tree: end for tree, (_, end) in reader.all_bounds(trees_of(was)).items()}
 
 
 def _check_still(ends: dict[Tree, int], now: dict[Tree, int]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from memfold.infra.groups import FOLLOWING
 from memfold.memory.errors import InvalidInput
 
-ROLES = ("decide", "vector", "graph", "archive", "seal")
+ROLES = (*FOLLOWING, "seal")
 
 
 def checked_roles(roles: Sequence[str]) -> tuple[str, ...]:

@@ -7,13 +7,12 @@ import time
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from memfold.infra.groups import FOLLOWING, GROUP_PREFIX
 from memfold.streams.broker_settings import TIMEOUT
 from memfold.streams.connection import Connection, once_settled
 from memfold.streams.refusals import failure_of
 from memfold.streams.topics import admin_of
 
-PREFIX = "memfold-"
-_ROLES = ("decide", "vector", "graph", "archive")
 _POLL = 0.5
 
 
@@ -40,8 +39,8 @@ def _members(admin: AdminClient) -> list[str]:
     for failure in listed.errors:
         raise failure
     # A group that may not be looked at is not listed: those of the workers are asked for by name, and a refusal is an error.
-    names = {PREFIX + role for role in _ROLES} | {one.group_id for one in listed.valid}
-    ours = sorted(name for name in names if name.startswith(PREFIX))
+    names = {GROUP_PREFIX + role for role in FOLLOWING} | {one.group_id for one in listed.valid}
+    ours = sorted(name for name in names if name.startswith(GROUP_PREFIX))
     described = admin.describe_consumer_groups(ours, request_timeout=TIMEOUT)
     return [
         f"{group} ({member.client_id} at {member.host})"

@@ -11,6 +11,7 @@ from typing import Any
 
 from faust.types import TP
 
+from memfold.infra.groups import GROUP_PREFIX
 from memfold.memory.errors import TopicMisconfigured
 from memfold.streams.connection import Connection
 from memfold.streams.counts import check_assigned
@@ -64,7 +65,7 @@ class Processor:
         app = PositionedApp.following(
             self._starts_of,
             connection.client_rack,
-            id=f"memfold-{self.role}",
+            id=GROUP_PREFIX + self.role,
             broker=faust_brokers(connection),
             broker_credentials=faust_credentials(connection),
             broker_session_timeout=6.0,

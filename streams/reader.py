@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from memfold.infra.acls import READER_GROUP
 from memfold.memory.errors import BrokerUnreachable, LogDamaged, LogTruncated, MemfoldError
+from memfold.schemas.partitions import Tree, trees_of
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection, once_settled
 from memfold.streams.refusals import failure_of
@@ -81,6 +82,10 @@ class LogReader:
                 return {each: _watermarks(consumer, TopicPartition(*each)) for each in wanted}
         except KafkaException as failure:
             raise self.unreachable(failure) from failure
+
+    def ends(self, partitions: int) -> dict[Tree, int]:
+        """The offset that the next record will get, of every kept topic's partitions. Raises BrokerUnreachable."""
+        return {tree: end for tree, (_, end) in self.all_bounds(trees_of(partitions)).items()}
 
     def read(
         self, topic: str, partition: int, start: int, end: int, batch: int = BATCH

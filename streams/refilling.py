@@ -66,8 +66,7 @@ def ready_to_be_filled(connection: Connection, reader: LogReader, plan: TopicPla
     """
     open_for_refilling(connection, plan)
     begun = unfinished(connection)
-    trees = [(topic, partition) for topic in KEPT for partition in range(plan.partitions)]
-    ends = {tree: end for tree, (_, end) in reader.all_bounds(trees).items()}
+    ends = reader.ends(plan.partitions)
     empty = {topic for topic in KEPT if not any(ends[topic, each] for each in range(plan.partitions))}
     if begun or empty == set(KEPT):
         take_times_from_records(connection, empty - begun)

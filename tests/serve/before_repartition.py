@@ -19,7 +19,7 @@ from memfold.streams.reader import LogReader
 from tests.serve.checks import reader_of, records, settled
 from tests.serve.stacks import running_in
 
-WAS = 2
+WAS, NOW = 2, 8
 USERS = [f"user {number}" for number in range(9)]
 
 

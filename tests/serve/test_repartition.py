@@ -23,6 +23,7 @@ from memfold.serve.repartitioning import repartition_home
 from memfold.serve.seals import Checking, seal_now
 from memfold.serve.settings import Settings, settings_from
 from tests.serve.before_repartition import (
+    NOW,
     USERS,
     WAS,
     Before,
@@ -35,7 +36,6 @@ from tests.serve.checks import reader_of, settled
 from tests.serve.stacks import running_in
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-NOW = 8
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ from memfold.streams.topics import TopicPlan, ensure_topics
 from memfold.streams.vacant import cluster_of
 from memfold.streams.writer import LogWriter
 from tests.serve.before_repartition import (
+    NOW,
     USERS,
     WAS,
     Before,
@@ -47,7 +48,6 @@ from tests.serve.checks import reader_of, records, settled, the_log_verifies
 from tests.serve.stacks import running_in
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
-NOW = 8
 
 
 @pytest.fixture(scope="module")
