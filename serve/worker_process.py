@@ -7,6 +7,7 @@ import faulthandler
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -20,6 +21,9 @@ from memfold.serve.worker import Worker
 
 SWITCH_INTERVAL = 0.001
 """Seconds that a thread may keep the interpreter; at Python's 5 ms, each hop between the loop and a fold's thread waits so long."""
+
+ENDS = 60.0
+"""Seconds that a process may take to end. A thread that hangs in native code would keep it for ever, and nobody would start it again."""
 
 logger = logging.getLogger(__name__)
 
@@ -68,5 +72,20 @@ async def _run(
         ready()
         await worker.run(stop)
     finally:
+        _end_within(ENDS)
         await worker.stop()
         await parts.close()
+
+
+def _end_within(seconds: float) -> None:
+    def end() -> None:
+        logger.error(
+            "this process did not end within %g s and is given up; what it had taken is read from the log again",
+            seconds,
+        )
+        faulthandler.dump_traceback()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()

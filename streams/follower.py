@@ -10,12 +10,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from memfold.memory.errors import ShardLocked
+from memfold.memory.errors import BrokerUnreachable, ShardLocked
 from memfold.schemas.records import LogRecord
 from memfold.streams.reader import LogReader
 
@@ -24,8 +24,10 @@ logger = logging.getLogger(__name__)
 QUEUED = 1_000
 _BATCH_BYTES = 8 * 1024 * 1024
 _LOOKS_AGAIN = 0.5
-QUIET = 10.0
-"""Seconds without a live record after which a follower looks whether one should have come."""
+QUIET = 5.0
+"""Seconds without a live record after which a follower looks whether one should have come. What it finds has as long again to come."""
+READS = 60.0
+"""Seconds after which a read from the log will not come back: a reader by itself gives up sooner."""
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
 
@@ -67,6 +69,10 @@ class Live(Struct, frozen=True):
     acknowledge: Callable[[], None]
 
 
+async def _unknown() -> int | None:
+    return None
+
+
 class Follower:
     """Runs one sink over one partition until it is closed."""
 
@@ -77,20 +83,23 @@ class Follower:
         sink: Sink,
         reader: LogReader,
         linger: float = 0.0,
-        fetched_to: Callable[[], int | None] = lambda: None,
+        end_of: Callable[[], Awaitable[int | None]] = _unknown,
     ) -> None:
-        """`fetched_to`: the partition's end as its last fetch told it, None where that is not known."""
+        """`end_of`: the partition's end as the broker tells it, None where it does not."""
         self.topic, self.partition, self.sink = topic, partition, sink
-        self._reader, self._linger, self._fetched_to = reader, linger, fetched_to
+        self._reader, self._linger, self._end_of = reader, linger, end_of
         self._many, self._room = asyncio.Event(), asyncio.Event()
         self._queue: asyncio.Queue[Live] = asyncio.Queue()
         self._queued = 0
         """Records in the queue."""
         self._closed = False
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[int] | None = None
         self._opened = False
         self._next = 0
+        self._expected = 0
+        """The partition's end as the last look found it."""
         self._ended, self._pause = 0.0, 0.0
 
     async def start(self, failed: Failed) -> int:
@@ -170,11 +179,11 @@ class Follower:
 
     async def _look(self) -> None:
         """Nothing came for a while: see that nothing should have. What comes is only a hint, the log says what there is."""
-        fetched = self._fetched_to() or 0
-        if self._next < fetched and self._queue.empty():
-            told = (self.topic, self.partition, self._next, fetched - 1)
+        expected, self._expected = self._expected, await self._end_of() or 0
+        if self._next < expected and self._queue.empty():
+            told = (self.topic, self.partition, self._next, expected - 1)
             logger.warning("%s/%s: records %s to %s did not come and are read from the log", *told)
-            await self._read_gap(fetched)
+            await self._read_gap(expected)
 
     async def _batch(self) -> list[Live]:
         async with asyncio.timeout(QUIET):
@@ -196,12 +205,30 @@ class Follower:
         if self._next >= end:
             return
         batches = self._reader.read(self.topic, self.partition, self._next, end)
-        while records := await asyncio.to_thread(next, batches, None):
+        while records := await self._read(batches):
             await self.sink.process(records)
             self._next = records[-1].offset + 1
 
+    async def _read(self, batches: Iterator[list[LogRecord]]) -> list[LogRecord] | None:
+        try:
+            async with asyncio.timeout(READS):
+                return await asyncio.to_thread(next, batches, None)
+        except TimeoutError:
+            raise BrokerUnreachable(
+                f"{self.topic}/{self.partition} was read from offset {self._next} on for {READS:g} s and nothing came back; this worker "
+                "starts again"
+            ) from None
+
     async def close(self) -> None:
-        """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again."""
+        """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again.
+
+        Goes on where its waiter is cancelled: a shard that was left open in this process would be locked for as long as it runs.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         self._closed = True
         self._room.set()
         if self._task and not self._task.done():

@@ -9,6 +9,7 @@ message, whose value is the list of its records. One by one, what Faust does for
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -26,6 +27,8 @@ from memfold.streams.traces import traceparent_in
 
 TOGETHER, TOGETHER_BYTES = 100, 512 * 1024
 """Records of a message at most, and bytes: one record may be larger."""
+_ANSWERS = 5.0
+"""Seconds that a broker has to tell a partition's end."""
 
 logger = logging.getLogger(__name__)
 
@@ -56,27 +59,45 @@ class PositionedConsumer(Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """What was fetched, each partition's records together; as Faust's own, it ends when the partitions change hands."""
         fetched, active = await self._wait_next_records(timeout)
-        # Asked only now: partitions may have changed hands during the wait, and then these records are of the new hands. To drop
-        # them would leave each partition where it is until its next record.
+        # Asked only now: partitions may have changed hands during the wait, and then these records are of the new hands.
         generation = self.app.consumer_generation_id
         if fetched is None or self.should_stop:
             return
-        if not self.flow_active:
-            # Fetched before a rebalance, which reads again from where the followers stand; another one may follow it at once.
-            try:
-                await self.perform_seek()
-            except KafkaError as refused:
-                logger.warning("positions were not sought while partitions change hands: %s", refused)
+
+        def same_hands() -> bool:
+            return self.flow_active and self.app.consumer_generation_id == generation
+
+        left = {tp: records[0].offset for tp, records in fetched.items()}
+        for tp, some in self._together(fetched, active):
+            if not same_hands():
+                break
+            message: Any = self._to_message(tp, some[-1])
+            message.key, message.value = None, [_record(record) for record in some]
+            yield tp, message
+            if not same_hands():
+                # Faust gives up to hand on what it has at hand then.
+                break
+            left[tp] = message.offset + 1
+        else:
             return
+        await self._fetch_again(left)
+
+    def _together(self, fetched: Any, active: set[TP] | None) -> Iterator[tuple[TP, list[Any]]]:
         for tp, records in fetched.items():
-            if active is not None and tp not in active and tp not in self._buffered_partitions:
-                continue
-            for some in together(records):
-                if self.should_stop or not self.flow_active or self.app.consumer_generation_id != generation:
-                    return
-                message: Any = self._to_message(tp, some[-1])
-                message.key, message.value = None, [_record(record) for record in some]
-                yield tp, message
+            if active is None or tp in active or tp in self._buffered_partitions:
+                for some in together(records):
+                    yield tp, some
+
+    async def _fetch_again(self, left: dict[TP, int]) -> None:
+        """Go back to the first records that were not handed on. To leave them out would lose them where the new hands are the old
+        ones and were told where to start before they came: the partition would stand until its next record. What comes
+        twice is passed over by its follower.
+        """
+        try:
+            await self.seek_wait({tp: offset for tp, offset in left.items() if tp in self.assignment()})
+        except (KafkaError, TimeoutError) as refused:
+            # They change hands at this moment, so they are told anew where to start.
+            logger.warning("what was fetched while partitions change hands is not fetched again: %s", refused)
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -121,9 +142,13 @@ class PositionedApp(faust.App):
         assert app.transport.Consumer is PositionedConsumer
         return app
 
-    def fetched_to(self, tp: TP) -> int | None:
-        """A partition's end as its last fetch told it; None while it is not this consumer's, or nothing was fetched."""
-        return self.consumer.highwater(tp) if tp in self.consumer.assignment() else None
+    async def end_of(self, tp: TP) -> int | None:
+        """The offset that the partition's next record will get, as the broker tells it now; None where it does not answer."""
+        try:
+            async with asyncio.timeout(_ANSWERS):
+                return (await self.consumer.highwaters(tp))[tp]
+        except (KafkaError, TimeoutError):
+            return None
 
 
 def together(records: Sequence[Any]) -> Iterator[list[Any]]:

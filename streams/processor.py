@@ -128,8 +128,8 @@ class Processor:
 
     async def _begin(self, tp: TP) -> int:
         sink = self._sink_of(tp.topic, tp.partition)
-        fetched_to = partial(self._app.fetched_to, tp)
-        follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger, fetched_to)
+        end_of = partial(self._app.end_of, tp)
+        follower = Follower(tp.topic, tp.partition, sink, self._reader, self._linger, end_of)
         try:
             start = await follower.start(self._fail)
         except asyncio.CancelledError:

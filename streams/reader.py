@@ -39,8 +39,14 @@ class LogReader:
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
         """A consumer that nobody else uses meanwhile; connecting anew for each question would cost more than the answer."""
-        consumer = self._idle.pop() if self._idle else self.connected(queued_max_messages_kbytes=AHEAD_KB, fetch_wait_max_ms=10,
-                                                                      fetch_message_max_bytes=4 * 1024 * 1024)  # fmt: skip
+        try:
+            consumer = self._idle.pop()
+        except IndexError:
+            consumer = self.connected(
+                queued_max_messages_kbytes=AHEAD_KB,
+                fetch_wait_max_ms=10,
+                fetch_message_max_bytes=4 * 1024 * 1024,
+            )
         try:
             yield consumer
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -42,7 +43,9 @@ async def handed_on(connection: Connection, state: Path, value: bytes) -> None:
     """Runs a processor until a record, written once all of its partitions are open, has come to its sink."""
     partitions = await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
     opened, taken = asyncio.Semaphore(0), asyncio.Queue[bytes]()
-    processor = Processor("test-hands", [EVENTS], lambda *_: Taking(opened, taken), connection, state)
+    # A group of its own: where something was committed once, a consumer goes back to that by itself.
+    role = f"hands-{uuid.uuid4().hex[:8]}"
+    processor = Processor(role, [EVENTS], lambda *_: Taking(opened, taken), connection, state)
     try:
         await processor.start()
         async with asyncio.timeout(60):
@@ -81,7 +84,7 @@ async def test_what_came_during_the_wait_for_new_hands_is_handed_on(
 async def test_what_the_consumer_lost_is_found_by_the_follower(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.5)
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.3)
     waiting, lost = PositionedConsumer._wait_next_records, 0
 
     async def loses_it(self: Any, timeout: float) -> Any:
@@ -93,3 +96,24 @@ async def test_what_the_consumer_lost_is_found_by_the_follower(
     monkeypatch.setattr(PositionedConsumer, "_wait_next_records", loses_it)
     await handed_on(connection, tmp_path, b"lost and found")
     assert lost
+
+
+async def test_what_came_while_the_flow_was_held_is_fetched_again(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hands that had been told where to start, and were held up once more; nothing of the partition was ever committed."""
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 3_600.0)
+    waiting, held = PositionedConsumer._wait_next_records, 0
+
+    async def held_up_once(self: Any, timeout: float) -> Any:
+        nonlocal held
+        fetched, active = await waiting(self, timeout)
+        if fetched and not held:
+            held += 1
+            self.stop_flow()
+            asyncio.get_running_loop().call_later(0.2, self.resume_flow)
+        return fetched, active
+
+    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", held_up_once)
+    await handed_on(connection, tmp_path, b"held up")
+    assert held == 1

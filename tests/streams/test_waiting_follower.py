@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 
 import pytest
 
 import memfold.streams.follower
-from memfold.memory.errors import ShardLocked
+from memfold.memory.errors import BrokerUnreachable, ShardLocked
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection
@@ -103,7 +104,11 @@ async def test_what_never_comes_is_read_from_the_log(
         sink = Held(first)
         sink.held = False
         end = first + 1
-        follower = Follower(EVENTS, 2, sink, reader, fetched_to=lambda: end)
+
+        async def end_of() -> int:
+            return end
+
+        follower = Follower(EVENTS, 2, sink, reader, end_of=end_of)
         await follower.start(ended)
         (late,) = await writer.append(EVENTS, 2, [(b"k", b"lost on its way")])
         end = late + 1
@@ -117,9 +122,57 @@ async def test_what_never_comes_is_read_from_the_log(
         await follower.close()
 
 
+async def test_a_read_that_does_not_come_back_ends_it(
+    connection: Connection, reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memfold.streams.follower, "READS", 0.2)
+    hangs = threading.Event()
+
+    def read(*_: object) -> Iterator[list[LogRecord]]:
+        hangs.wait()
+        yield []
+
+    monkeypatch.setattr(reader, "read", read)
+    with closing(LogWriter(connection)) as writer:
+        (only,) = await writer.append(EVENTS, 2, [(b"k", b"there")])
+    sink = Held(only)
+    sink.held = False
+    failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    follower = Follower(EVENTS, 2, sink, reader)
+    try:
+        await follower.start(failed.set_result)
+        failure = await asyncio.wait_for(failed, 10)
+        assert isinstance(failure, BrokerUnreachable)
+        assert f"{EVENTS}/2 was read from offset {only} on for 0.2 s" in str(failure)
+    finally:
+        hangs.set()
+        await follower.close()
+
+
 async def test_it_is_closed_while_it_waits(reader: LogReader) -> None:
     sink = Held(0)
     follower = Follower(EVENTS, 1, sink, reader)
     await follower.start(ended)
     await asyncio.wait_for(follower.close(), 10)
     assert (sink.closed, sink.taken) == (1, [])
+
+
+async def test_it_is_closed_though_who_closes_it_is_cancelled(reader: LogReader) -> None:
+    closes, closed = asyncio.Event(), asyncio.Event()
+
+    class Slow(Held):
+        async def close(self) -> None:
+            await closes.wait()
+            closed.set()
+
+    sink = Slow(0)
+    sink.held = False
+    follower = Follower(EVENTS, 1, sink, reader)
+    await follower.start(ended)
+    closing = asyncio.create_task(follower.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    closes.set()
+    await asyncio.wait_for(closed.wait(), 10)
