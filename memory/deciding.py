@@ -20,7 +20,7 @@ from memfold.memory.revoking import revoke
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
 from memfold.memory.texts import said_key
-from memfold.memory.understanding import Models, Question, spoken, understand, vectors_of
+from memfold.memory.understanding import Models, Question, kept_as_said, understand, vectors_of
 from memfold.memory.vocabulary import canonical
 from memfold.schemas.records import (
     AddRequested,
@@ -158,22 +158,16 @@ async def _keep_as_said(
 
     After a failure they are pending, with the time at which they were said: a retry has to know what "tomorrow" was.
     """
-    said = [
-        (ordinal, item, message)
-        for ordinal, item in enumerate(command.items)
-        for message in item.messages
-        if message.role in ("user", "assistant")
-    ]
+    said = kept_as_said(command)
     calls = list(failure.calls) if failure else []
     vectors: list[bytes] | list[None]
     try:
-        vectors = await vectors_of([message.content for _, _, message in said], models)
+        vectors = await vectors_of([message.content for _, _, message, _ in said], models)
     except ModelUnavailable as down:
         # Without a vector the memory is still listed and found by its words: input is never lost to a model.
         failure, calls, vectors = failure or down, [*calls, *down.calls], [None] * len(said)
     pending = {"pending": True, "said_at": asked_at} if failure else {}
-    for (ordinal, item, message), vector in zip(said, vectors, strict=True):
-        scope = spoken(command.scope, message)
+    for (ordinal, item, message, scope), vector in zip(said, vectors, strict=True):
         repeated = draft.state.repeat_of(message.content, scope)
         if repeated:
             draft.keep(repeated, ordinal)

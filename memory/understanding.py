@@ -19,7 +19,7 @@ from memfold.memory.ports import DecisionMaker, Embedder, FactExtractor, Vectors
 from memfold.memory.scopes import owner_of
 from memfold.memory.state import Known, SubjectState
 from memfold.memory.vocabulary import canonical
-from memfold.schemas.records import Item, Message, ModelCall, Scope
+from memfold.schemas.records import AddRequested, Item, Message, ModelCall, Scope
 
 SHOWN = 5
 """Memories that a decision is shown for each fact: so many nearest, and at most as many that hold a relation of the same sort."""
@@ -58,6 +58,16 @@ class Understood:
 def spoken(scope: Scope, message: Message) -> Scope:
     """Whose memory a message becomes: the name that it bears is its actor, as long as the caller named none."""
     return replace(scope, actor_id=message.name) if message.name and scope.actor_id is None else scope
+
+
+def kept_as_said(command: AddRequested) -> list[tuple[int, Item, Message, Scope]]:
+    """What of a command becomes a memory each where no model is asked: its item's place, and whose memory it is."""
+    return [
+        (ordinal, item, message, spoken(command.scope, message))
+        for ordinal, item in enumerate(command.items)
+        for message in item.messages
+        if message.role in ("user", "assistant")
+    ]
 
 
 async def vectors_of(texts: Sequence[str], models: Models) -> list[bytes]:

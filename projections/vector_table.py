@@ -11,6 +11,7 @@ them where a lock does not reach.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import lancedb
@@ -44,8 +45,7 @@ class VectorTable:
     def __init__(self, path: Path, dimensions: int, index_above: int | None = INDEX_ABOVE) -> None:
         self.path, self.dimensions, self._wide = path, dimensions, WideIndices(index_above)
         with lance_errors(path):
-            session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
-            self._database = lancedb.connect(path, session=session)
+            self._database = lancedb.connect(path, session=session())
             if is_there(path):
                 self._table = self._database.open_table(TABLE)
             else:
@@ -188,6 +188,14 @@ class VectorTable:
                 f"{self.path} has no position; `memfold replay rebuild` makes it anew from the log"
             )
         return position_of(found)
+
+
+@cache
+def session() -> lancedb.Session:
+    """The caches of this process: one for all shards that it writes and reads. One of each shard's own fills with the metadata of
+    every commit, and a worker has as many as it has partitions.
+    """
+    return lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
 
 
 def is_there(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import faulthandler
 import logging
 import os
@@ -24,6 +25,8 @@ SWITCH_INTERVAL = 0.001
 
 ENDS = 60.0
 """Seconds that a process may take to end. A thread that hangs in native code would keep it for ever, and nobody would start it again."""
+ARENAS, _M_ARENA_MAX = 2, -8
+"""glibc's malloc.h."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ def run_process(
     # Native code lies below: if it crashes, the log says where.
     faulthandler.enable()
     sys.setswitchinterval(SWITCH_INTERVAL)
+    _few_arenas()
     uvloop.install()
     asyncio.run(_run(settings, roles, made, ready))
 
@@ -75,6 +79,15 @@ async def _run(
         _end_within(ENDS)
         await worker.stop()
         await parts.close()
+
+
+def _few_arenas() -> None:
+    """glibc gives threads arenas of their own, eight for each core, and what is free in one is of no use to the others: LanceDB's
+    threads, some dozens, kept a third of a worker's memory that way. Elsewhere, or where the environment says how many, nothing.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def _end_within(seconds: float) -> None:

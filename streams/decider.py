@@ -183,12 +183,15 @@ class DecideSink:
 
     async def _decided(self, asked: Asked, postponed: str, span: Span | None) -> Decided:
         envelope = asked.envelope
-        state, models = await self._judging(envelope.tenant, envelope.subject)
-        body = await self._body(asked, state, models, postponed)
+        subject = (envelope.tenant, envelope.subject)
+        if self._states.outline(*subject, asked.command) is not None:
+            body = await self._body(asked, SubjectState(), self._pinned(), postponed)
+            self._states.outlined(*subject, body)
+        else:
+            body = await self._body(asked, *await self._judging(*subject), postponed)
         self._room.told(body)
         if _for_whole_tenant(asked.command):
-            for each in self._states.whole_tenant(envelope.tenant):
-                each.fold(body)
+            self._states.fold_whole_tenant(envelope.tenant, body)
         if span is not None:
             span.tell(of_decision(body))
         return Decided(asked.offset, event_of(asked.envelope, asked.offset, body, self._room.keys), span)
@@ -223,15 +226,18 @@ class DecideSink:
     async def _judging(self, tenant: str, subject: str) -> tuple[SubjectState, Models]:
         """The subject's state, and the models, with the embedder whose vectors the state has: the served one, for this command."""
         while True:
-            embedder = pinned(self._room.models.embedder)
-            held = self._states.held(tenant, subject, embedder.model)
+            models = self._pinned()
+            held = self._states.held(tenant, subject, models.embedder.model)
             # Nothing was waited for, so it is still served. To ask again costs a look at the disk for each command.
             if held is not None:
-                return held, replace(self._room.models, embedder=embedder)
-            state = await self._states.of(tenant, subject, embedder.model)
+                return held, models
+            state = await self._states.of(tenant, subject, models.embedder.model)
             # Where another generation came to be served meanwhile, the state may have been read from that one.
-            if pinned(self._room.models.embedder) is embedder:
-                return state, replace(self._room.models, embedder=embedder)
+            if self._pinned().embedder is models.embedder:
+                return state, models
+
+    def _pinned(self) -> Models:
+        return replace(self._room.models, embedder=pinned(self._room.models.embedder))
 
     async def _deliver(self, decided: Sequence[Decided]) -> None:
         """Append the events of consecutive commands, then let everybody know who waits for them."""

@@ -1,8 +1,10 @@
 """The subjects' states that `decide` keeps in memory: loaded from the vector projection once, then folded forward.
 
 A state may be loaded only when the projection has every event of its subject: up to the log's end when this worker took the
-partition, and up to the last event of any subject that was put out of memory since. A subject with commands in flight is not
-put out: its state knows of events that are not in the log yet, and could not be loaded again.
+partition, and up to the subject's last event since. A subject with commands in flight is not put out: its state knows of
+events that are not in the log yet, and could not be loaded again.
+
+What is put out leaves an outline, by which most of what is kept as said is decided without loading anything.
 """
 
 from __future__ import annotations
@@ -10,23 +12,43 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, OrderedDict
 
+from memfold.memory.outline import Outline
 from memfold.memory.ports import MemoryIndex
 from memfold.memory.state import SubjectState
-from memfold.schemas.records import Scope
+from memfold.schemas.records import Command, MemoriesDecided, Scope
 
-MAX_MEMORIES = 200_000
+MAX_MEMORIES = 20_000
 """Memories held per partition, at roughly 2 KB each."""
+MAX_OUTLINED = 500_000
+"""Memories per partition of which an outline is held, at roughly 100 bytes each."""
 _POLL = 0.02
+
+Key = tuple[str, str]
+"""Tenant and subject."""
 
 
 class States:
-    """Least recently used first out, as soon as the projection has what is put out."""
+    """Least recently used first out: first to an outline, then altogether."""
 
-    def __init__(self, partition: int, index: MemoryIndex, floor: int, limit: int = MAX_MEMORIES) -> None:
-        self._partition, self._index, self._floor, self._limit = partition, index, floor, limit
-        self._loaded: OrderedDict[tuple[str, str], SubjectState] = OrderedDict()
-        self._last: dict[tuple[str, str], int] = {}
-        self._in_flight: Counter[tuple[str, str]] = Counter()
+    def __init__(
+        self,
+        partition: int,
+        index: MemoryIndex,
+        floor: int,
+        limit: int = MAX_MEMORIES,
+        outlined: int = MAX_OUTLINED,
+    ) -> None:
+        self._partition, self._index, self._floor = partition, index, floor
+        self._limit, self._most_outlined = limit, outlined
+        self._loaded: OrderedDict[Key, SubjectState] = OrderedDict()
+        self._outlines: OrderedDict[Key, Outline] = OrderedDict()
+        self._outlined = 0
+        """What all outlines count for."""
+        self._unwritten: Counter[Key] = Counter()
+        """Events that were decided by an outline and are not in the log yet."""
+        self._written = asyncio.Event()
+        self._last: dict[Key, int] = {}
+        self._in_flight: Counter[Key] = Counter()
         self._reached = -1
         self._catching_up = asyncio.Lock()
 
@@ -36,9 +58,14 @@ class States:
         """
         key = (tenant, subject)
         if key not in self._loaded:
-            await self._caught_up()
+            while self._unwritten[key]:
+                self._written.clear()
+                await self._written.wait()
+            await self._caught_up(max(self._floor, self._last.get(key, -1)))
             rows = await self._index.current(tenant, subject, Scope(), None)
             self._loaded[key] = SubjectState.of(rows, model)
+            if key in self._outlines:
+                self._outlined -= self._outlines.pop(key).size
         state = self._loaded[key]
         if state.model != model:
             # What the projection has not applied yet is embedded when it is first needed.
@@ -55,17 +82,37 @@ class States:
         self._loaded.move_to_end((tenant, subject))
         return state
 
-    async def _caught_up(self) -> None:
+    def outline(self, tenant: str, subject: str, command: Command) -> Outline | None:
+        """The subject's outline, where that suffices for the command; `outlined` must be told of what is decided by it."""
+        outline = self._outlines.get((tenant, subject))
+        if outline is None or not outline.suffices(command):
+            return None
+        self._outlines.move_to_end((tenant, subject))
+        return outline
+
+    def outlined(self, tenant: str, subject: str, body: MemoriesDecided) -> None:
+        """A command was decided by the subject's outline."""
+        outline = self._outlines[tenant, subject]
+        self._outlined -= outline.size
+        outline.fold(body)
+        self._outlined += outline.size
+        self._unwritten[tenant, subject] += 1
+
+    async def _caught_up(self, offset: int) -> None:
         # One asks for all: a window full of new subjects must not poll the projection that they wait for.
         async with self._catching_up:
-            while self._reached < self._floor:
+            while self._reached < offset:
                 self._reached = await self._index.position(self._partition)
-                if self._reached < self._floor:
+                if self._reached < offset:
                     await asyncio.sleep(_POLL)
 
-    def whole_tenant(self, tenant: str) -> list[SubjectState]:
-        """Every state of a tenant that is in memory; the others are read after the projection has caught up."""
-        return [state for (owner, _), state in self._loaded.items() if owner == tenant]
+    def fold_whole_tenant(self, tenant: str, body: MemoriesDecided) -> None:
+        """For every state of a tenant that is in memory; the others are read after the projection has caught up."""
+        for (owner, _), state in self._loaded.items():
+            if owner == tenant:
+                state.fold(body)
+        for key in [key for key in self._outlines if key[0] == tenant]:
+            self._forget(key)
 
     def admitted(self, tenant: str, subject: str) -> None:
         """A command of the subject is in flight: its state stays in memory until `appended` was called as often."""
@@ -75,21 +122,38 @@ class States:
         """The event of a command that was in flight stands at `offset`, and is the subject's newest."""
         key = (tenant, subject)
         self._last[key] = offset
-        self._in_flight[key] -= 1
-        if not self._in_flight[key]:
-            del self._in_flight[key]
+        _less(self._in_flight, key)
+        if key in self._unwritten:
+            _less(self._unwritten, key)
+            self._written.set()
 
     def raise_floor(self, offset: int) -> None:
         """No state may be loaded before the projection has come to `offset`."""
         self._floor = max(self._floor, offset)
 
     def shrink(self) -> None:
-        """Put out the least recently used subjects while too many memories are held."""
+        """Put out the least recently used subjects while too many memories are held, and forget outlines while too many are."""
         held = sum(len(state.memories) + 1 for state in self._loaded.values())
-        if held <= self._limit:
-            return
-        for key in [key for key in self._loaded if key not in self._in_flight][: len(self._loaded) - 1]:
-            held -= len(self._loaded.pop(key).memories) + 1
-            self.raise_floor(self._last.pop(key, -1))
-            if held <= self._limit:
-                return
+        if held > self._limit:
+            for key in [key for key in self._loaded if key not in self._in_flight][: len(self._loaded) - 1]:
+                state = self._loaded.pop(key)
+                held -= len(state.memories) + 1
+                outline = self._outlines[key] = Outline(state)
+                self._outlined += outline.size
+                if held <= self._limit:
+                    break
+        for key in list(self._outlines) if self._outlined > self._most_outlined else ():
+            if key not in self._in_flight:
+                self._forget(key)
+            if self._outlined <= self._most_outlined:
+                break
+
+    def _forget(self, key: Key) -> None:
+        self._outlined -= self._outlines.pop(key).size
+        self.raise_floor(self._last.pop(key, -1))
+
+
+def _less(counted: Counter[Key], key: Key) -> None:
+    counted[key] -= 1
+    if not counted[key]:
+        del counted[key]
