@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,8 @@ FILES = {
 }
 INLINE_CHARACTERS = 2_000
 """Below this a batch takes under half a millisecond: less than handing it to a thread costs under load."""
+FEW = 4
+"""Texts that are taken apart one by one."""
 TOKENS_AT_ONCE = 8_192
 """Rows gathered at a time: 8 MB, where a text of 1 MB would otherwise gather 250 MB."""
 
@@ -95,11 +97,19 @@ def _load() -> _Tables:
 _tables = Once(_load)
 
 
+def _encoded(tokenizer: Tokenizer, texts: list[str]) -> list[Any]:
+    """A batch lets go of the interpreter, for which a busy worker waits longer than a few texts take."""
+    if len(texts) <= FEW:
+        return [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    encoded: list[Any] = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return encoded
+
+
 def _embed(texts: Sequence[str]) -> Vectors:
     tokenizer, vectors = _tables()
     rows = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     try:
-        encoded = tokenizer.encode_batch_fast([text.strip() for text in texts], add_special_tokens=False)
+        encoded = _encoded(tokenizer, [text.strip() for text in texts])
     except TypeError as error:
         raise InvalidInput(
             "a text cannot be embedded: it holds a lone surrogate; pass valid Unicode"

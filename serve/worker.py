@@ -49,6 +49,10 @@ from memfold.streams.sealing import SealRole
 from memfold.streams.upkeep import Upkeep
 from memfold.streams.writer import LogWriter
 
+GATHER_MS = 20
+"""Milliseconds that a fold lets the broker gather records. Each answer costs the consumer half a millisecond of processor, and each
+batch a commit."""
+
 
 class Worker:
     """Runs `roles` over the parts of one deployment until it is stopped or one of them fails."""
@@ -150,8 +154,10 @@ class Worker:
             room = self._room(writer, quarantine)
             return made(role, [COMMANDS], lambda _, p: DecideSink(p, self._ledger(p), room))
         if role in self._generations:
-            return made(role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine))
-        return made(role, KEPT, self._archive_sink, linger=LINGER)
+            return made(
+                role, [EVENTS], lambda _, p: self._shard_sink(role, p, quarantine), gather_ms=GATHER_MS
+            )
+        return made(role, KEPT, self._archive_sink, linger=LINGER, gather_ms=int(LINGER * 1000))
 
     def _room(self, writer: LogWriter, quarantine: Quarantine) -> DecideRoom:
         parts = self._parts

@@ -20,8 +20,10 @@ from memfold.serve.settings import Settings
 from memfold.serve.stopping import when_told_to_stop
 from memfold.serve.worker import Worker
 
-SWITCH_INTERVAL = 0.001
-"""Seconds that a thread may keep the interpreter; at Python's 5 ms, each hop between the loop and a fold's thread waits so long."""
+SWITCH_INTERVAL = 0.0002
+"""Seconds that a thread may keep the interpreter. Whatever lets go of it, a query of SQLite or an array's sum, waits so long to get it
+back where a fold's thread has work, and the event loop with it: Python's own 5 ms are too long for that.
+"""
 
 ENDS = 60.0
 """Seconds that a process may take to end. A thread that hangs in native code would keep it for ever, and nobody would start it again."""

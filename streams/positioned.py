@@ -27,6 +27,7 @@ from memfold.streams.traces import traceparent_in
 
 TOGETHER, TOGETHER_BYTES = 100, 512 * 1024
 """Records of a message at most, and bytes: one record may be larger."""
+GATHERED_BYTES = 256 * 1024
 _ANSWERS = 5.0
 """Seconds that a broker has to tell a partition's end."""
 
@@ -36,13 +37,17 @@ StartsOf = Callable[[set[TP]], Awaitable[dict[TP, int]]]
 
 
 class _Thread(AIOKafkaConsumerThread):
-    """Faust hands no rack on to aiokafka, which takes one; it is read when the consumer starts."""
+    """Faust hands neither rack nor patience on to aiokafka, which takes both; they are read when the consumer starts."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         app: Any = self.app
-        assert hasattr(consumer, "_client_rack")
-        consumer._client_rack = app.client_rack
+        settings = {"_client_rack": app.client_rack}
+        if app.gather_ms:
+            settings |= {"_fetch_min_bytes": GATHERED_BYTES, "_fetch_max_wait_ms": app.gather_ms}
+        for name, value in settings.items():
+            assert hasattr(consumer, name)
+            setattr(consumer, name, value)
         return consumer
 
 
@@ -132,11 +137,15 @@ class PositionedApp(faust.App):
 
     starts_of: StartsOf
     client_rack: str | None = None
+    gather_ms = 0
 
     @classmethod
-    def following(cls, starts_of: StartsOf, client_rack: str | None, **options: Any) -> PositionedApp:
+    def following(
+        cls, starts_of: StartsOf, client_rack: str | None, gather_ms: int, **options: Any
+    ) -> PositionedApp:
+        """`gather_ms`: how long the broker may wait with its answer until there are GATHERED_BYTES; 0: not at all."""
         app = cls(**options)
-        app.client_rack = client_rack
+        app.client_rack, app.gather_ms = client_rack, gather_ms
         app.starts_of = starts_of
         app.transport = PositionedTransport(app.conf.broker, app, app.loop)
         assert app.transport.Consumer is PositionedConsumer

@@ -41,10 +41,11 @@ class Processor:
         state: Path,
         member: str = "",
         linger: float = 0.0,
+        gather_ms: int = 0,
         traced: bool = False,
         partitions: int | None = None,
     ) -> None:
-        """`partitions`: how many the log was made with; one beyond is refused, and with it everything. `traced`: what is read from the
+        """`gather_ms`: see PositionedApp. `partitions`: how many the log was made with; one beyond is refused, and with it everything. `traced`: what is read from the
         log, before records come live, has the trace that it belongs to as well."""
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -53,10 +54,10 @@ class Processor:
         self._followers: dict[TP, Follower] = {}
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
         self._changing = asyncio.Lock()
-        self._app = self._build(topics, connection, state, member)
+        self._app = self._build(topics, connection, state, member, gather_ms)
 
     def _build(
-        self, topics: Sequence[str], connection: Connection, state: Path, member: str
+        self, topics: Sequence[str], connection: Connection, state: Path, member: str, gather_ms: int
     ) -> PositionedApp:
         options: dict[str, Any] = {}
         if member:
@@ -65,6 +66,7 @@ class Processor:
         app = PositionedApp.following(
             self._starts_of,
             connection.client_rack,
+            gather_ms,
             id=GROUP_PREFIX + self.role,
             broker=faust_brokers(connection),
             broker_credentials=faust_credentials(connection),

@@ -23,6 +23,7 @@ from memfold.serve.settings import settings_from
 from memfold.streams.connection import Connection
 from memfold.streams.follower import Failed
 from memfold.streams.oauth import TokenEndpoint
+from memfold.streams.positioned import GATHERED_BYTES
 from memfold.streams.processor import Processor
 from memfold.streams.reader import LogReader
 from memfold.streams.topics import TopicPlan, ensure_topics
@@ -231,14 +232,18 @@ def test_an_authority_that_nobody_knows(secured: Secured, tmp_path: Path) -> Non
 NAMED = {"sasl_mechanism": "PLAIN", "sasl_username": "memfold", "sasl_password": SECRET}
 
 
-async def test_faust_reads_from_the_rack_that_it_stands_in(secured: Secured, tmp_path: Path) -> None:
+async def test_faust_reads_from_the_rack_that_it_stands_in_and_lets_the_broker_gather(
+    secured: Secured, tmp_path: Path
+) -> None:
     connection = secured.connection("SASL_PLAINTEXT", client_rack="rack-1", **NAMED)
     sink = Collecting(b"")
-    processor = Processor("test-rack", [EVENTS], lambda _topic, _partition: sink, connection, tmp_path)
+    processor = Processor("test-rack", [EVENTS], lambda *_: sink, connection, tmp_path, gather_ms=70)
     await processor.start()
     try:
         thread: Any = processor._app.consumer._thread  # type: ignore[attr-defined]
-        assert thread._consumer._fetcher._client_rack == "rack-1"
+        fetcher = thread._consumer._fetcher
+        assert fetcher._client_rack == "rack-1"
+        assert (fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms) == (GATHERED_BYTES, 70)
     finally:
         await processor.stop()
     assert connection.librdkafka()["client.rack"] == "rack-1"
