@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import uvloop
@@ -25,7 +26,9 @@ SWITCH_INTERVAL = 0.0002
 back where a fold's thread has work, and the event loop with it: Python's own 5 ms are too long for that.
 """
 
-ENDS = 60.0
+THREADS = 32
+"""Of the event loop's own; most of them wait for a broker or a disk. Folds have theirs (streams/folding.py)."""
+ENDS = 30.0
 """Seconds that a process may take to end. A thread that hangs in native code would keep it for ever, and nobody would start it again."""
 ARENAS, _M_ARENA_MAX = 2, -8
 """glibc's malloc.h."""
@@ -66,6 +69,7 @@ def run_process(
 async def _run(
     settings: Settings, roles: Sequence[str], made: Callable[[Parts], Running], ready: Callable[[], None]
 ) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "memfold"))
     stop = asyncio.Event()
     when_told_to_stop(stop.set)
     stack = running_stack(settings.folder)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
+from memfold.streams.folding import folding
 from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 from memfold.streams.traces import Traces, trace_applied
@@ -58,7 +59,7 @@ class ArchiveSink:
 
     async def process(self, records: Sequence[LogRecord]) -> None:
         started = time.time_ns()
-        await asyncio.to_thread(self._append, records)
+        await folding(self._append, records)
         if self._topic == EVENTS:
             self._progress.advance(self._partition, records[-1].offset)
             trace_applied(self._traces, "archive", records, started)

@@ -26,7 +26,7 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _LOOKS_AGAIN = 0.5
 QUIET = 5.0
 """Seconds without a live record after which a follower looks whether one should have come. What it finds has as long again to come."""
-READS = 60.0
+READS = 40.0
 """Seconds after which a read from the log will not come back: a reader by itself gives up sooner."""
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""

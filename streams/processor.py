@@ -45,8 +45,9 @@ class Processor:
         traced: bool = False,
         partitions: int | None = None,
     ) -> None:
-        """`gather_ms`: see PositionedApp. `partitions`: how many the log was made with; one beyond is refused, and with it everything. `traced`: what is read from the
-        log, before records come live, has the trace that it belongs to as well."""
+        """`gather_ms`: see PositionedApp. `partitions`: how many the log was made with; one beyond is refused, and with it everything.
+        `traced`: what is read from the log, before records come live, has the trace that it belongs to as well.
+        """
         self.role = role
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sink_of, self._linger, self._partitions = sink_of, linger, partitions

@@ -17,6 +17,7 @@ from memfold.schemas.errors import KeyDestroyed, MemfoldError, ReaderTooOld, Unk
 from memfold.schemas.opening import Keys, open_event
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import Event, LogRecord
+from memfold.streams.folding import folding
 from memfold.streams.follower import LONGEST_REST, Failed
 from memfold.streams.progress import Progress
 from memfold.streams.quarantine import Quarantine
@@ -123,11 +124,11 @@ class ShardSink:
 
     async def process(self, records: Sequence[LogRecord]) -> None:
         started = time.time_ns()
-        batch = await asyncio.to_thread(open_batch, records, self._keys)
+        batch = await folding(open_batch, records, self._keys)
         for record, reason in batch.unreadable:
             await self._quarantine.put(record, self._role, reason)
         async with self.turn:
-            self._position = await asyncio.to_thread(self._fold, records, batch)
+            self._position = await folding(self._fold, records, batch)
         self._progress.advance(self._partition, self._position.offset)
         trace_applied(self._traces, self._role, records, started)
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
 
 from memfold.memory.outline import Outline
 from memfold.memory.ports import MemoryIndex
@@ -41,6 +44,9 @@ class States:
         self._partition, self._index, self._floor = partition, index, floor
         self._limit, self._most_outlined = limit, outlined
         self._loaded: OrderedDict[Key, SubjectState] = OrderedDict()
+        self._sizes: dict[Key, int] = {}
+        self._held = 0
+        """What all loaded states count for: their memories, and one for each."""
         self._outlines: OrderedDict[Key, Outline] = OrderedDict()
         self._outlined = 0
         """What all outlines count for."""
@@ -64,6 +70,7 @@ class States:
             await self._caught_up(max(self._floor, self._last.get(key, -1)))
             rows = await self._index.current(tenant, subject, Scope(), None)
             self._loaded[key] = SubjectState.of(rows, model)
+            self._count(key)
             if key in self._outlines:
                 self._outlined -= self._outlines.pop(key).size
         state = self._loaded[key]
@@ -108,9 +115,10 @@ class States:
 
     def fold_whole_tenant(self, tenant: str, body: MemoriesDecided) -> None:
         """For every state of a tenant that is in memory; the others are read after the projection has caught up."""
-        for (owner, _), state in self._loaded.items():
-            if owner == tenant:
+        for key, state in self._loaded.items():
+            if key[0] == tenant:
                 state.fold(body)
+                self._count(key)
         for key in [key for key in self._outlines if key[0] == tenant]:
             self._forget(key)
 
@@ -122,6 +130,8 @@ class States:
         """The event of a command that was in flight stands at `offset`, and is the subject's newest."""
         key = (tenant, subject)
         self._last[key] = offset
+        if key in self._loaded:
+            self._count(key)
         _less(self._in_flight, key)
         if key in self._unwritten:
             _less(self._unwritten, key)
@@ -133,20 +143,29 @@ class States:
 
     def shrink(self) -> None:
         """Put out the least recently used subjects while too many memories are held, and forget outlines while too many are."""
-        held = sum(len(state.memories) + 1 for state in self._loaded.values())
-        if held > self._limit:
-            for key in [key for key in self._loaded if key not in self._in_flight][: len(self._loaded) - 1]:
-                state = self._loaded.pop(key)
-                held -= len(state.memories) + 1
-                outline = self._outlines[key] = Outline(state)
-                self._outlined += outline.size
-                if held <= self._limit:
-                    break
-        for key in list(self._outlines) if self._outlined > self._most_outlined else ():
-            if key not in self._in_flight:
-                self._forget(key)
-            if self._outlined <= self._most_outlined:
+        for key in self._too_many(self._loaded, self._held - self._limit, self._sizes.__getitem__):
+            outline = self._outlines[key] = Outline(self._loaded.pop(key))
+            self._held -= self._sizes.pop(key)
+            self._outlined += outline.size
+        over = self._outlined - self._most_outlined
+        for key in self._too_many(self._outlines, over, lambda key: self._outlines[key].size):
+            self._forget(key)
+
+    def _too_many(self, held: OrderedDict[Key, Any], over: int, size: Callable[[Key], int]) -> list[Key]:
+        """The oldest that nothing is in flight of, until they make up for what is held over the limit; never the newest."""
+        found: list[Key] = []
+        for key in islice(held, max(0, len(held) - 1)):
+            if over <= 0:
                 break
+            if key not in self._in_flight:
+                found.append(key)
+                over -= size(key)
+        return found
+
+    def _count(self, key: Key) -> None:
+        size = len(self._loaded[key].memories) + 1
+        self._held += size - self._sizes.get(key, 0)
+        self._sizes[key] = size
 
     def _forget(self, key: Key) -> None:
         self._outlined -= self._outlines.pop(key).size
