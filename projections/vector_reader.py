@@ -13,9 +13,11 @@ from lancedb.table import AsyncTable
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.generations import Generations, Pointer
 from memfold.projections.vector_errors import lance_errors
-from memfold.projections.vector_table import TABLE, is_there, session
+from memfold.projections.vector_table import TABLE, is_there
 
 Answer = TypeVar("Answer")
+CACHE = 64 * 2**20
+"""Of each kind, for all partitions together."""
 _ALWAYS_FRESH = timedelta(0)
 """Without an interval a reader never sees another process's commits; looking for a newer version takes 0.1 ms."""
 
@@ -25,6 +27,7 @@ class ServedTables:
 
     def __init__(self, generations: Generations) -> None:
         self.generations = generations
+        self._session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
         self._tables: dict[int, AsyncTable] = {}
         self._pointer: Pointer | None = None
         self._generation = generations.served()
@@ -53,7 +56,7 @@ class ServedTables:
             if not is_there(path):
                 return None
             database = await lancedb.connect_async(
-                path, read_consistency_interval=_ALWAYS_FRESH, session=session()
+                path, read_consistency_interval=_ALWAYS_FRESH, session=self._session
             )
             self._tables[partition] = await database.open_table(TABLE)
         return self._tables[partition]

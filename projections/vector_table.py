@@ -11,7 +11,6 @@ them where a lock does not reach.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 
 import lancedb
@@ -33,7 +32,10 @@ from memfold.projections.vector_upkeep import Upkeep
 TABLE = "memories"
 INDEXED = ("subject", "memory_id")
 """`row_id` has no index on purpose: it makes a merge of 5,000 rows a third slower and no merge faster up to 125,000 rows."""
-CACHE = 64 * 2**20
+CACHE = 16 * 2**20
+"""Of each kind, for each table that is written: the metadata of every commit fills it, and a worker has a table for each partition. Not
+shared among them: a shard that is opened anew would not notice what has become of its files meanwhile.
+"""
 IS_POSITION = "memory_id IS NULL"
 _ASKED = 1_000
 _ONE_OF_TWO = "stop one of the two workers, then `memfold replay verify`"
@@ -45,7 +47,8 @@ class VectorTable:
     def __init__(self, path: Path, dimensions: int, index_above: int | None = INDEX_ABOVE) -> None:
         self.path, self.dimensions, self._wide = path, dimensions, WideIndices(index_above)
         with lance_errors(path):
-            self._database = lancedb.connect(path, session=session())
+            session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
+            self._database = lancedb.connect(path, session=session)
             if is_there(path):
                 self._table = self._database.open_table(TABLE)
             else:
@@ -188,14 +191,6 @@ class VectorTable:
                 f"{self.path} has no position; `memfold replay rebuild` makes it anew from the log"
             )
         return position_of(found)
-
-
-@cache
-def session() -> lancedb.Session:
-    """The caches of this process: one for all shards that it writes and reads. One of each shard's own fills with the metadata of
-    every commit, and a worker has as many as it has partitions.
-    """
-    return lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
 
 
 def is_there(path: Path) -> bool:
