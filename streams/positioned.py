@@ -28,8 +28,8 @@ from memfold.streams.traces import traceparent_in
 TOGETHER, TOGETHER_BYTES = 100, 512 * 1024
 """Records of a message at most, and bytes: one record may be larger."""
 GATHERED_BYTES = 256 * 1024
-_ANSWERS = 5.0
-"""Seconds that a broker has to tell a partition's end."""
+_ANSWERS = 1.0
+"""Seconds that a broker has to tell a partition's end, for which its follower waits meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -152,12 +152,22 @@ class PositionedApp(faust.App):
         return app
 
     async def end_of(self, tp: TP) -> int | None:
-        """The offset that the partition's next record will get, as the broker tells it now; None where it does not answer."""
+        """The offset that the partition's next record will get, as the broker tells it now; None where it does not answer.
+
+        Asked beside Faust's queue into the consumer's thread: two workers serve that, so where a broker is away two questions that
+        wait for it would hold up what the others bring.
+        """
+        consumer: Any = self.consumer
+        thread = consumer._thread
+        asked = asyncio.run_coroutine_threadsafe(
+            thread._ensure_consumer().end_offsets([tp]), thread.thread_loop
+        )
         try:
             async with asyncio.timeout(_ANSWERS):
-                return (await self.consumer.highwaters(tp))[tp]
+                ends: dict[TP, int] = await asyncio.wrap_future(asked)
         except (KafkaError, TimeoutError):
             return None
+        return ends[tp]
 
 
 def together(records: Sequence[Any]) -> Iterator[list[Any]]:

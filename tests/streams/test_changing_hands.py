@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
 import memfold.streams.follower
 from memfold.schemas.partitions import EVENTS
@@ -117,3 +118,20 @@ async def test_what_came_while_the_flow_was_held_is_fetched_again(
     monkeypatch.setattr(PositionedConsumer, "_wait_next_records", held_up_once)
     await handed_on(connection, tmp_path, b"held up")
     assert held == 1
+
+
+async def test_a_broker_that_does_not_tell_the_end_holds_up_nothing(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The followers ask for it all at once, and wait; what comes is handed on all the same."""
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.01)
+    asked = 0
+
+    async def never(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", never)
+    await handed_on(connection, tmp_path, b"all the same")
+    assert asked > 1
