@@ -46,7 +46,7 @@ from memfold.streams.outcomes import Outcomes
 from memfold.streams.progress import Progress
 from memfold.streams.projecting import open_batch
 from memfold.streams.quarantine import Quarantine
-from memfold.streams.reader import LogReader
+from memfold.streams.reader import LogReader, in_time
 from memfold.streams.states import States
 from memfold.streams.traces import Attributes, Span, Traces, of_decision
 from memfold.streams.window import Window
@@ -106,9 +106,9 @@ class DecideSink:
 
     async def open(self, failed: Failed) -> int:
         """Read the tail of the events partition: the first command that is not decided yet."""
-        _, end = await asyncio.to_thread(self._room.reader.bounds, EVENTS, self._partition)
+        _, end = await in_time(self._room.reader.bounds, EVENTS, self._partition)
         batches = self._room.reader.read(EVENTS, self._partition, self.ledger.offset + 1, end)
-        while records := await asyncio.to_thread(next, batches, None):
+        while records := await in_time(next, batches, None):
             # Opened, not only parsed: a forged event must not move the fence and make later commands look decided.
             opened = await asyncio.to_thread(open_batch, records, self._room.keys)
             self.ledger.record([(e.offset, e.envelope) for e in opened.events], records[-1].offset + 1)

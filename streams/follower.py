@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from memfold.memory.errors import BrokerUnreachable, ShardLocked
+from memfold.memory.errors import ShardLocked
 from memfold.schemas.records import LogRecord
-from memfold.streams.reader import LogReader
+from memfold.streams.reader import LogReader, in_time
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,6 @@ _BATCH_BYTES = 8 * 1024 * 1024
 _LOOKS_AGAIN = 0.5
 QUIET = 5.0
 """Seconds without a live record after which a follower looks whether one should have come. What it finds has as long again to come."""
-READS = 40.0
-"""Seconds after which a read from the log will not come back: a reader by itself gives up sooner."""
 LONGEST_REST = 0.1
 """Seconds that a follower rests at most after a batch, for sinks whose `process` is a commit."""
 
@@ -145,7 +143,7 @@ class Follower:
         self._opened = True
 
     async def _end(self) -> int:
-        return (await asyncio.to_thread(self._reader.bounds, self.topic, self.partition))[1]
+        return (await in_time(self._reader.bounds, self.topic, self.partition))[1]
 
     async def _open_at_last(self, failed: Failed) -> None:
         while not self._opened:
@@ -205,19 +203,9 @@ class Follower:
         if self._next >= end:
             return
         batches = self._reader.read(self.topic, self.partition, self._next, end)
-        while records := await self._read(batches):
+        while records := await in_time(next, batches, None):
             await self.sink.process(records)
             self._next = records[-1].offset + 1
-
-    async def _read(self, batches: Iterator[list[LogRecord]]) -> list[LogRecord] | None:
-        try:
-            async with asyncio.timeout(READS):
-                return await asyncio.to_thread(next, batches, None)
-        except TimeoutError:
-            raise BrokerUnreachable(
-                f"{self.topic}/{self.partition} was read from offset {self._next} on for {READS:g} s and nothing came back; this worker "
-                "starts again"
-            ) from None
 
     async def close(self) -> None:
         """Stop between two batches' awaits and close the sink; what was not acknowledged is delivered again.

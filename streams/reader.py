@@ -6,9 +6,11 @@ flipped bit silently otherwise; an offset that is gone is an error, because its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -24,6 +26,24 @@ BATCH = 5_000
 AHEAD_KB = 8 * 1024
 """What a consumer fetches ahead at most. A worker that is behind reads all of its partitions at once, for each of its roles."""
 _STALLED = 30.0
+READS = 40.0
+"""Seconds after which nothing will come back: by itself a reader gives up sooner."""
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+async def in_time(ask: Callable[Given, Answer], *given: Given.args, **named: Given.kwargs) -> Answer:
+    """What a reader answers, asked in a thread. Raises BrokerUnreachable after READS seconds, besides what it raises: where a partition is
+    begun, an answer that never comes would keep all others of its role from going on.
+    """
+    try:
+        async with asyncio.timeout(READS):
+            return await asyncio.to_thread(ask, *given, **named)
+    except TimeoutError:
+        raise BrokerUnreachable(
+            f"the log was asked for something {READS:g} s ago and nothing came back; this worker starts again"
+        ) from None
 
 
 class LogReader:
@@ -54,8 +74,9 @@ class LogReader:
             raise
         consumer.unassign()
         if self._idle:
-            # As many as ever read at once would stay for good, some eight threads each.
-            consumer.close()
+            # As many as ever read at once would stay for good, some eight threads each. To close one asks the broker, and who has
+            # the answer already need not wait for that.
+            threading.Thread(target=consumer.close, name="memfold-reader-closes", daemon=True).start()
         else:
             self._idle.append(consumer)
 
