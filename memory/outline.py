@@ -5,8 +5,6 @@ Most of what is kept as it was said is new, and to see that takes a hash of each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from memfold.memory.state import SubjectState
 from memfold.memory.texts import same_key
 from memfold.memory.understanding import kept_as_said
@@ -30,16 +28,12 @@ class Outline:
         """Whether an empty state decides the command as the subject's own would: everything is kept as said, and nothing is a repeat."""
         if not isinstance(command, AddRequested) or command.infer:
             return False
-        return self._said.isdisjoint(_hash(text, scope) for text, scope in _told(command))
+        told = kept_as_said(command)
+        return self._said.isdisjoint(_hash(message.content, scope) for _, _, message, scope in told)
 
     def fold(self, body: MemoriesDecided) -> None:
         """Apply what came of a command that `suffices` said yes to."""
         self._said.update(_hash(done.text, done.scope) for done in body.operations)
-
-
-def _told(command: AddRequested) -> Iterator[tuple[str, Scope]]:
-    for _, _, message, scope in kept_as_said(command):
-        yield message.content, scope
 
 
 def _hash(text: str, scope: Scope) -> int:

@@ -29,7 +29,9 @@ back where a fold's thread has work, and the event loop with it: Python's own 5 
 THREADS = 32
 """Of the event loop's own; most of them wait for a broker or a disk. Folds have theirs (streams/folding.py)."""
 ENDS = 30.0
-"""Seconds that a process may take to end. A thread that hangs in native code would keep it for ever, and nobody would start it again."""
+"""Seconds that a process may take to end once it has failed. A thread that hangs in native code would keep it for ever, and nobody would
+start it again. Whoever tells it to stop has a deadline of their own, which may be longer: a shard is put in order first.
+"""
 ARENAS, _M_ARENA_MAX = 2, -8
 """glibc's malloc.h."""
 
@@ -81,8 +83,10 @@ async def _run(
         logger.info("worker %s follows %s", os.getpid(), ", ".join(worker.roles))
         ready()
         await worker.run(stop)
-    finally:
+    except BaseException:
         _end_within(ENDS)
+        raise
+    finally:
         await worker.stop()
         await parts.close()
 

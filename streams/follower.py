@@ -90,7 +90,6 @@ class Follower:
         self._queue: asyncio.Queue[Live] = asyncio.Queue()
         self._queued = 0
         """Records in the queue."""
-        self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._opening: asyncio.Task[int] | None = None
@@ -127,7 +126,7 @@ class Follower:
             # They are read from the log once the sink is open: to keep them until then would hold up every other partition.
             live.acknowledge()
             return
-        while self._queued >= QUEUED and not self._closed:
+        while self._queued >= QUEUED and self._closing is None:
             self._room.clear()
             await self._room.wait()
         self._queue.put_nowait(live)
@@ -217,7 +216,6 @@ class Follower:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        self._closed = True
         self._room.set()
         if self._task and not self._task.done():
             self._task.cancel()

@@ -10,24 +10,19 @@ What is put out leaves an outline, by which most of what is kept as said is deci
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from itertools import islice
-from typing import Any
+from collections import Counter
 
 from memfold.memory.outline import Outline
 from memfold.memory.ports import MemoryIndex
 from memfold.memory.state import SubjectState
 from memfold.schemas.records import Command, MemoriesDecided, Scope
+from memfold.streams.recent import Key, Recent
 
 MAX_MEMORIES = 20_000
 """Memories held per partition, at roughly 2 KB each."""
 MAX_OUTLINED = 500_000
 """Memories per partition of which an outline is held, at roughly 100 bytes each."""
 _POLL = 0.02
-
-Key = tuple[str, str]
-"""Tenant and subject."""
 
 
 class States:
@@ -43,13 +38,8 @@ class States:
     ) -> None:
         self._partition, self._index, self._floor = partition, index, floor
         self._limit, self._most_outlined = limit, outlined
-        self._loaded: OrderedDict[Key, SubjectState] = OrderedDict()
-        self._sizes: dict[Key, int] = {}
-        self._held = 0
-        """What all loaded states count for: their memories, and one for each."""
-        self._outlines: OrderedDict[Key, Outline] = OrderedDict()
-        self._outlined = 0
-        """What all outlines count for."""
+        self._loaded: Recent[SubjectState] = Recent(lambda state: len(state.memories) + 1)
+        self._outlines: Recent[Outline] = Recent(lambda outline: outline.size)
         self._unwritten: Counter[Key] = Counter()
         """Events that were decided by an outline and are not in the log yet."""
         self._written = asyncio.Event()
@@ -63,22 +53,22 @@ class States:
         projection where it must be loaded.
         """
         key = (tenant, subject)
-        if key not in self._loaded:
+        state = self._loaded.get(key)
+        if state is None:
             while self._unwritten[key]:
                 self._written.clear()
                 await self._written.wait()
             await self._caught_up(max(self._floor, self._last.get(key, -1)))
             rows = await self._index.current(tenant, subject, Scope(), None)
-            self._loaded[key] = SubjectState.of(rows, model)
-            self._count(key)
+            state = SubjectState.of(rows, model)
+            self._loaded.put(key, state)
             if key in self._outlines:
-                self._outlined -= self._outlines.pop(key).size
-        state = self._loaded[key]
+                self._outlines.pop(key)
         if state.model != model:
             # What the projection has not applied yet is embedded when it is first needed.
             rows = await self._index.current(tenant, subject, Scope(), None)
             state.go_over(model, {(row.memory_id, row.version): row.vector for row in rows})
-        self._loaded.move_to_end(key)
+        self._loaded.touch(key)
         return state
 
     def held(self, tenant: str, subject: str, model: str) -> SubjectState | None:
@@ -86,24 +76,23 @@ class States:
         state = self._loaded.get((tenant, subject))
         if state is None or state.model != model:
             return None
-        self._loaded.move_to_end((tenant, subject))
+        self._loaded.touch((tenant, subject))
         return state
 
-    def outline(self, tenant: str, subject: str, command: Command) -> Outline | None:
-        """The subject's outline, where that suffices for the command; `outlined` must be told of what is decided by it."""
+    def outline_suffices(self, tenant: str, subject: str, command: Command) -> bool:
+        """Whether an empty state decides the command as the subject's would; `outlined` must be told of what is decided so."""
         outline = self._outlines.get((tenant, subject))
-        if outline is None or not outline.suffices(command):
-            return None
-        self._outlines.move_to_end((tenant, subject))
-        return outline
+        return outline is not None and outline.suffices(command)
 
     def outlined(self, tenant: str, subject: str, body: MemoriesDecided) -> None:
-        """A command was decided by the subject's outline."""
-        outline = self._outlines[tenant, subject]
-        self._outlined -= outline.size
+        """A command was decided by the subject's outline, which sufficed."""
+        key = (tenant, subject)
+        outline = self._outlines.get(key)
+        assert outline is not None, "an outline is held while a command of its subject is in flight"
         outline.fold(body)
-        self._outlined += outline.size
-        self._unwritten[tenant, subject] += 1
+        self._outlines.count(key)
+        self._outlines.touch(key)
+        self._unwritten[key] += 1
 
     async def _caught_up(self, offset: int) -> None:
         # One asks for all: a window full of new subjects must not poll the projection that they wait for.
@@ -115,11 +104,10 @@ class States:
 
     def fold_whole_tenant(self, tenant: str, body: MemoriesDecided) -> None:
         """For every state of a tenant that is in memory; the others are read after the projection has caught up."""
-        for key, state in self._loaded.items():
-            if key[0] == tenant:
-                state.fold(body)
-                self._count(key)
-        for key in [key for key in self._outlines if key[0] == tenant]:
+        for key, state in self._loaded.of_tenant(tenant):
+            state.fold(body)
+            self._loaded.count(key)
+        for key, _ in self._outlines.of_tenant(tenant):
             self._forget(key)
 
     def admitted(self, tenant: str, subject: str) -> None:
@@ -131,7 +119,7 @@ class States:
         key = (tenant, subject)
         self._last[key] = offset
         if key in self._loaded:
-            self._count(key)
+            self._loaded.count(key)
         _less(self._in_flight, key)
         if key in self._unwritten:
             _less(self._unwritten, key)
@@ -143,32 +131,13 @@ class States:
 
     def shrink(self) -> None:
         """Put out the least recently used subjects while too many memories are held, and forget outlines while too many are."""
-        for key in self._too_many(self._loaded, self._held - self._limit, self._sizes.__getitem__):
-            outline = self._outlines[key] = Outline(self._loaded.pop(key))
-            self._held -= self._sizes.pop(key)
-            self._outlined += outline.size
-        over = self._outlined - self._most_outlined
-        for key in self._too_many(self._outlines, over, lambda key: self._outlines[key].size):
+        for key in self._loaded.over(self._limit, self._in_flight):
+            self._outlines.put(key, Outline(self._loaded.pop(key)))
+        for key in self._outlines.over(self._most_outlined, self._in_flight):
             self._forget(key)
 
-    def _too_many(self, held: OrderedDict[Key, Any], over: int, size: Callable[[Key], int]) -> list[Key]:
-        """The oldest that nothing is in flight of, until they make up for what is held over the limit; never the newest."""
-        found: list[Key] = []
-        for key in islice(held, max(0, len(held) - 1)):
-            if over <= 0:
-                break
-            if key not in self._in_flight:
-                found.append(key)
-                over -= size(key)
-        return found
-
-    def _count(self, key: Key) -> None:
-        size = len(self._loaded[key].memories) + 1
-        self._held += size - self._sizes.get(key, 0)
-        self._sizes[key] = size
-
     def _forget(self, key: Key) -> None:
-        self._outlined -= self._outlines.pop(key).size
+        self._outlines.pop(key)
         self.raise_floor(self._last.pop(key, -1))
 
 

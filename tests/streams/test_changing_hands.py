@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,17 @@ class Taking:
     async def close(self) -> None: ...
 
 
+def at_each_fetch(monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any, Any], Any]) -> None:
+    """What a consumer has fetched, once its wait for it ends, is what `seen` makes of it."""
+    waiting = PositionedConsumer._wait_next_records
+
+    async def waits(self: Any, timeout: float) -> Any:
+        fetched, active = await waiting(self, timeout)
+        return seen(self, fetched), active
+
+    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", waits)
+
+
 async def handed_on(connection: Connection, state: Path, value: bytes) -> None:
     """Runs a processor until a record, written once all of its partitions are open, has come to its sink."""
     partitions = await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
@@ -65,19 +76,17 @@ async def test_what_came_during_the_wait_for_new_hands_is_handed_on(
 ) -> None:
     # Otherwise the follower would find what was dropped by itself, later.
     monkeypatch.setattr(memfold.streams.follower, "QUIET", 3_600.0)
-    waiting = PositionedConsumer._wait_next_records
     changed = False
 
-    async def changes_hands_meanwhile(self: Any, timeout: float) -> Any:
+    def changes_hands_meanwhile(consumer: Any, fetched: Any) -> Any:
         nonlocal changed
-        fetched, active = await waiting(self, timeout)
         if fetched:
             # As Faust does it when an assignment comes, which is what a suspended consumer waits for in here.
-            self.app.consumer_generation_id += 1
+            consumer.app.consumer_generation_id += 1
             changed = True
-        return fetched, active
+        return fetched
 
-    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", changes_hands_meanwhile)
+    at_each_fetch(monkeypatch, changes_hands_meanwhile)
     await handed_on(connection, tmp_path, b"in new hands")
     assert changed
 
@@ -86,15 +95,14 @@ async def test_what_the_consumer_lost_is_found_by_the_follower(
     connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.3)
-    waiting, lost = PositionedConsumer._wait_next_records, 0
+    lost = 0
 
-    async def loses_it(self: Any, timeout: float) -> Any:
+    def loses_it(_: Any, fetched: Any) -> Any:
         nonlocal lost
-        fetched, active = await waiting(self, timeout)
         lost += len(fetched or {})
-        return {}, active
+        return {}
 
-    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", loses_it)
+    at_each_fetch(monkeypatch, loses_it)
     await handed_on(connection, tmp_path, b"lost and found")
     assert lost
 
@@ -104,18 +112,17 @@ async def test_what_came_while_the_flow_was_held_is_fetched_again(
 ) -> None:
     """Hands that had been told where to start, and were held up once more; nothing of the partition was ever committed."""
     monkeypatch.setattr(memfold.streams.follower, "QUIET", 3_600.0)
-    waiting, held = PositionedConsumer._wait_next_records, 0
+    held = 0
 
-    async def held_up_once(self: Any, timeout: float) -> Any:
+    def is_held_up_once(consumer: Any, fetched: Any) -> Any:
         nonlocal held
-        fetched, active = await waiting(self, timeout)
         if fetched and not held:
             held += 1
-            self.stop_flow()
-            asyncio.get_running_loop().call_later(0.2, self.resume_flow)
-        return fetched, active
+            consumer.stop_flow()
+            asyncio.get_running_loop().call_later(0.2, consumer.resume_flow)
+        return fetched
 
-    monkeypatch.setattr(PositionedConsumer, "_wait_next_records", held_up_once)
+    at_each_fetch(monkeypatch, is_held_up_once)
     await handed_on(connection, tmp_path, b"held up")
     assert held == 1
 

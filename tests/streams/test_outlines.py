@@ -73,7 +73,7 @@ class Partition:
     async def ask(self, subject: str, command: Command, number: int) -> MemoriesDecided:
         self.states.admitted("t", subject)
         command_id = str(uuid.UUID(int=number))
-        if self.states.outline("t", subject, command) is not None:
+        if self.states.outline_suffices("t", subject, command):
             self.by_outline += 1
             body = await decide(command, command_id, NOW, SubjectState(), self.models)
             self.states.outlined("t", subject, body)
