@@ -1,5 +1,9 @@
 """Two worker processes against one, with a model that takes its time, and how long a partition stands when a worker dies and joins.
 
+What a worker gets done is bounded by the calls that it may have on their way (`calls_at_once`), as a service's limit of requests would
+have it set; another worker brings as many more. Where nothing bounds it, one worker keeps all subjects going at once and a second
+has nothing to add but its processor: that row stands beside.
+
 `python -m benchmarks.workers`; the endpoint is emulated in a process of its own, on the same cores as all else.
 """
 
@@ -11,6 +15,7 @@ import signal
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.material import sentence
 from benchmarks.table import Row, rate
@@ -20,7 +25,9 @@ from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import Settings, settings_from
 from tests.emulator.process import EmulatorProcess
 
-SUBJECTS, ADDS_EACH, LATENCY = 64, 4, 0.2
+SUBJECTS, LATENCY, AT_ONCE, UNBOUND = 256, 0.2, 16, 1_000
+LASTS = 20.0
+"""Seconds in which every subject adds one thing after the other."""
 WATCHED = 25.0
 """Seconds of adds around a kill: the session time-out and the restart are within."""
 USERS = 12
@@ -30,29 +37,19 @@ WANTED, WANTED_STALL = 1.9, 10.0
 def workers(folder: Path) -> list[Row]:
     with EmulatorProcess() as emulator:
         emulator.order(latency=LATENCY)
-        rates: list[float] = []
-        stall = 0.0
-        for count in (1, 2):
-            settings = settings_from(
-                home=folder / f"workers-{count}", models=emulator.models(5.0), patience=120
-            )
-            stack = EmbeddedStack.start(settings, workers=count)
-            try:
-                rates.append(asyncio.run(_adds_a_second(settings)))
-                if count == 2:
-                    stall = asyncio.run(_longest_stall(settings))
-            finally:
-                stack.stop()
-    ratio = rates[1] / rates[0]
-    beside = f"{rate(rates[1])} against {rate(rates[0])}, {SUBJECTS} subjects"
+        models = emulator.models(5.0)
+        bound, stall = _rates(folder / "bound", models | {"calls_at_once": AT_ONCE})
+        unbound, _ = _rates(folder / "unbound", models | {"calls_at_once": UNBOUND})
+    ratio = bound[1] / bound[0]
     return [
         Row(
-            "2 worker processes against 1, model latency 200 ms",
+            f"2 worker processes against 1, model latency 200 ms, {AT_ONCE} calls at once in each",
             f"{ratio:.2f}x",
             "1.9x",
-            beside,
+            _beside(bound),
             ratio >= WANTED,
         ),
+        Row("the same, nothing bounds the calls", f"{unbound[1] / unbound[0]:.2f}x", "", _beside(unbound)),
         Row(
             "longest add while a worker is killed and joins again",
             f"{stall:.1f} s",
@@ -63,17 +60,39 @@ def workers(folder: Path) -> list[Row]:
     ]
 
 
+def _rates(folder: Path, models: dict[str, Any]) -> tuple[list[float], float]:
+    """Adds a second with one worker and with two, and the longest stall with two."""
+    rates: list[float] = []
+    for count in (1, 2):
+        settings = settings_from(home=folder / f"workers-{count}", models=models, patience=120)
+        stack = EmbeddedStack.start(settings, workers=count)
+        try:
+            rates.append(asyncio.run(_adds_a_second(settings)))
+            stall = asyncio.run(_longest_stall(settings)) if count == 2 else 0.0
+        finally:
+            stack.stop()
+    return rates, stall
+
+
+def _beside(rates: list[float]) -> str:
+    return f"{rate(rates[1])} against {rate(rates[0])}, {SUBJECTS} subjects"
+
+
 async def _adds_a_second(settings: Settings) -> float:
     async with AsyncMemory(home=settings.home, patience=120) as memory:
+        done = 0
 
-        async def one(subject: int, adds: int) -> None:
-            for number in range(adds):
-                await memory.add(sentence(subject * 100 + number), user_id=f"user-{subject}")
+        async def one(subject: int, end: float) -> None:
+            nonlocal done
+            number = 0
+            while number == 0 or time.monotonic() < end:
+                await memory.add(sentence(subject * 1_000 + number), user_id=f"user-{subject}")
+                number += 1
+                done += time.monotonic() < end
 
-        await asyncio.gather(*(one(subject + 1_000, 1) for subject in range(8)))
-        began = time.perf_counter()
-        await asyncio.gather(*(one(subject, ADDS_EACH) for subject in range(SUBJECTS)))
-        return SUBJECTS * ADDS_EACH / (time.perf_counter() - began)
+        await asyncio.gather(*(one(SUBJECTS + subject, 0.0) for subject in range(8)))
+        await asyncio.gather(*(one(subject, time.monotonic() + LASTS) for subject in range(SUBJECTS)))
+        return done / LASTS
 
 
 async def _longest_stall(settings: Settings) -> float:

@@ -6,12 +6,12 @@ how a commit is one step, graph_reading.py how it is read back, graph_export.py 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from threading import RLock
+from typing import TypeVar
 
 import pyoxigraph as ox
 from rdflib import Dataset
@@ -36,6 +36,8 @@ from memfold.projections.graph_reading import (
 from memfold.projections.graph_store import GraphStore
 from memfold.projections.graph_terms import SubjectGraph
 from memfold.schemas.records import Event, Scope
+
+T = TypeVar("T")
 
 MOST_REMEMBERED = 5_000_000
 """Assertions, some 50 bytes each."""
@@ -155,11 +157,14 @@ class GraphShard:
         with self._using, self._store().reading():
             self._store().copy(to)
 
-    @contextmanager
-    def standing_still(self) -> Iterator[tuple[ox.Store, Position]]:
-        """The triples and the position that they belong to, for as long as the block lasts: a commit waits for it."""
+    def standing_still(self, look: Callable[[ox.Store, Position], T]) -> T:
+        """What `look` sees in the triples at the position that they belong to; a commit waits for it.
+
+        What it returns must not keep the triples: Oxigraph holds a store's lock for as long as anybody refers to it, so a closed shard
+        could not be opened again, by this process either.
+        """
         with self._using, self._store().reading():
-            yield self._store().triples, self._store().position
+            return look(self._store().triples, self._store().position)
 
     def digest(self) -> str:
         with self._using, self._store().reading():

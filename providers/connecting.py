@@ -68,7 +68,11 @@ def remote_embedder_from(settings: ModelSettings) -> Embedder:
 
 def _limits(settings: ModelSettings) -> Limits:
     return Limits(
-        settings.timeout_seconds, settings.call_seconds, settings.breaker_failures, settings.breaker_seconds
+        settings.timeout_seconds,
+        settings.call_seconds,
+        settings.breaker_failures,
+        settings.breaker_seconds,
+        settings.calls_at_once,
     )
 
 

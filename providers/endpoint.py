@@ -22,12 +22,15 @@ ANSWER_KEPT = 64 * 1024
 
 
 class Limits(NamedTuple):
-    """Seconds for one attempt, and for all attempts of a call with their waits; when the breaker opens, and for how long."""
+    """Seconds for one attempt, and for all attempts of a call with their waits; when the breaker opens, and for how long; how many
+    calls may be on their way at once.
+    """
 
     attempt: float = 60.0
     call: float = 90.0
     breaker_failures: int = 5
     breaker_seconds: float = 30.0
+    at_once: int = 64
 
 
 class Question(NamedTuple):
@@ -59,6 +62,7 @@ class Endpoint:
         self.model = model
         self.address = address
         self._limits = limits
+        self._turns = asyncio.Semaphore(limits.at_once)
         self._breaker = Breaker(f"{model} at {address}", limits.breaker_failures, limits.breaker_seconds)
 
     @property
@@ -71,15 +75,16 @@ class Endpoint:
     ) -> tuple[T, ModelCall]:
         """The answer and the record of the call. Raises ModelUnavailable, which carries that record.
 
-        `latency_ms` is from the first request to the last reply, waits included. While the breaker is open nothing is sent,
-        and the record has no attempts.
+        It waits for its turn, in order, while `at_once` calls are on their way; no time limit runs meanwhile. `latency_ms` is from
+        the first request to the last reply, waits included. While the breaker is open nothing is sent, and the record has no attempts.
         """
-        call = _Call(self, question, send, read)
-        try:
-            answer: T = await self._breaker.guard(lambda: call.made(self._limits))
-        except CircuitOpen as refusal:
-            raise ModelUnavailable(str(refusal), [call.recorded("circuit breaker open")]) from None
-        return answer, call.recorded()
+        async with self._turns:
+            call = _Call(self, question, send, read)
+            try:
+                answer: T = await self._breaker.guard(lambda: call.made(self._limits))
+            except CircuitOpen as refusal:
+                raise ModelUnavailable(str(refusal), [call.recorded("circuit breaker open")]) from None
+            return answer, call.recorded()
 
     async def close(self) -> None:
         """Gives up what it holds."""

@@ -74,6 +74,12 @@ class ModelSettings(BaseModel):
         default=30.0, gt=0, description="How long it is left alone before one call tries it again."
     )
 
+    calls_at_once: int = Field(
+        default=64,
+        ge=1,
+        description="Calls of one model that a process has on their way; others wait for their turn. Each worker has as many of its own.",
+    )
+
     @model_validator(mode="after")
     def _prompts_need_a_model(self) -> Self:
         prompts = (self.custom_fact_extraction_prompt, self.custom_update_memory_prompt)

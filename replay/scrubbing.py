@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Container, Iterator
+from functools import partial
 
+import pyoxigraph as ox
 from msgspec.structs import replace
 
+from memfold.projections.base import Position
 from memfold.projections.difference import Difference, What
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_compare import of_subject, subjects_in
@@ -86,22 +89,32 @@ def scrub_graph(fold: SliceFold, shard: GraphShard) -> Iterator[list[Difference]
     fold.read(at + 1)
     built, graphs = fold.graphs(at)
     subjects = {graph_iri(graph) for graph in graphs}
-    with shard.standing_still() as (triples, _):
-        subjects |= {iri for iri in subjects_in(triples) if fold.piece.has(iri.rpartition("/")[2])}
+    there = shard.standing_still(lambda triples, _: subjects_in(triples))
+    subjects |= {iri for iri in there if fold.piece.has(iri.rpartition("/")[2])}
     yield []
     doubtful: list[str] = []
     thorough = set(random.sample(sorted(subjects), min(SUBJECTS_LOOKED_UP, len(subjects))))
     for subject in sorted(subjects):
-        with shard.standing_still() as (triples, _):
-            if of_subject(triples, built, subject, subject in thorough):
-                doubtful.append(subject)
+        if shard.standing_still(partial(_beside, built, subject, subject in thorough)):
+            doubtful.append(subject)
         yield []
     for subject in doubtful:
         yield _for_certain(fold, shard, subject, subject in thorough)
 
 
+def _beside(
+    built: ox.Store, subject: str, thorough: bool, triples: ox.Store, _: Position
+) -> list[Difference]:
+    return of_subject(triples, built, subject, thorough)
+
+
 def _for_certain(fold: SliceFold, shard: GraphShard, subject: str, thorough: bool) -> list[Difference]:
-    with shard.standing_still() as (triples, position):
+    def beside_the_log(triples: ox.Store, position: Position) -> list[Difference]:
+        # Seldom anything: what its writer folded in the moment before.
         fold.read(position.offset + 1)
         built, _ = fold.graphs(position.offset)
         return of_subject(triples, built, subject, thorough)
+
+    # To the end of the log, and before: where the broker is away its writer and who asks it would wait for that as well.
+    fold.read(fold.end())
+    return shard.standing_still(beside_the_log)

@@ -60,6 +60,10 @@ class SliceFold:
         self._shard = _OfSlice(dressed(self._kept), piece)
         self.position = Position()
 
+    def end(self) -> int:
+        """The offset after the last record of the log now. Raises as the source."""
+        return self._source.end(self.partition)
+
     def read(self, end: int) -> None:
         """Take in the records before `end` that were not read yet. Raises as the source, WrongKey, ModelUnavailable."""
         for records in self._source.read(self.partition, self.position.offset + 1, end):

@@ -39,6 +39,8 @@ EVENTS_A_SLICE = 10_000
 """Kept in memory, with their vectors: some 10 to 20 MB."""
 SHORTEST = 0.05
 """Seconds that a slice counts at least, so that a log with nothing in it is not read all the time."""
+LONGEST = 1.0
+"""Seconds that a step counts at most: one that takes longer waited, for a broker that is away, and waiting costs nobody anything."""
 AGAIN = 60.0
 """Seconds until it is tried again where the log or a model is away."""
 
@@ -238,7 +240,7 @@ class Scrub:
         while True:
             began = time.monotonic()
             some = await asyncio.to_thread(next, steps, None)
-            await self._rest(time.monotonic() - began)
+            await self._rest(min(LONGEST, time.monotonic() - began))
             if some is None:
                 return found
             found += some

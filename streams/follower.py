@@ -100,17 +100,14 @@ class Follower:
         self._ended, self._pause = 0.0, 0.0
 
     async def start(self, failed: Failed) -> int:
-        """Open the sink and begin; the offset from which Faust should deliver. `failed` is told what ends it.
+        """Begin; the offset from which Faust should deliver. `failed` is told what ends it.
 
-        A process that was stopped past its session keeps the locks of partitions that are no longer its own. This partition then
-        waits until it lets go or dies, by itself: the others of this process have nothing to do with it.
+        The sink is opened after this returned. That takes its time, and waits where another process still has it: one that was stopped
+        past its session keeps the locks of partitions that are no longer its own. The others of this process have nothing to do
+        with that, and Faust ends for good, without a word, where it waits for its start for longer than 90 s.
         """
-        try:
-            await self._open(failed)
-        except ShardLocked as held:
-            logger.warning("%s/%s waits: %s", self.topic, self.partition, held)
         end = await self._end()
-        self._task = asyncio.create_task(self._run(failed, end), name=f"{self.topic}/{self.partition}")
+        self._task = asyncio.create_task(self._run(failed), name=f"{self.topic}/{self.partition}")
 
         def ended(task: asyncio.Task[None]) -> None:
             failure = None if task.cancelled() else task.exception()
@@ -118,7 +115,7 @@ class Follower:
                 failed(failure)
 
         self._task.add_done_callback(ended)
-        return max(end, self._next)
+        return end
 
     async def offer(self, live: Live) -> None:
         """Hand over live records; waits while the sink is `QUEUED` records behind. Once closed, they are for the next owner."""
@@ -136,27 +133,28 @@ class Follower:
 
     async def _open(self, failed: Failed) -> None:
         """Not given up when its waiter is: a thread that opens a shard cannot be called back, and what it opens has to be closed."""
-        self._opening = asyncio.create_task(self.sink.open(failed))
-        await asyncio.wait([self._opening])
-        self._next = self._opening.result()
-        self._opened = True
+        waits = False
+        while not self._opened:
+            self._opening = asyncio.create_task(self.sink.open(failed))
+            await asyncio.wait([self._opening])
+            try:
+                self._next = self._opening.result()
+                self._opened = True
+            except ShardLocked as held:
+                if not waits:
+                    logger.warning("%s/%s waits: %s", self.topic, self.partition, held)
+                waits = True
+                await asyncio.sleep(_LOOKS_AGAIN)
+        if waits:
+            logger.warning("%s/%s is free and goes on", self.topic, self.partition)
 
     async def _end(self) -> int:
         return (await in_time(self._reader.bounds, self.topic, self.partition))[1]
 
-    async def _open_at_last(self, failed: Failed) -> None:
-        while not self._opened:
-            await asyncio.sleep(_LOOKS_AGAIN)
-            with contextlib.suppress(ShardLocked):
-                await self._open(failed)
-        logger.warning("%s/%s is free and goes on", self.topic, self.partition)
-
-    async def _run(self, failed: Failed, end: int) -> None:
-        if not self._opened:
-            await self._open_at_last(failed)
-            # Only now: what came until here was not queued.
-            end = await self._end()
-        await self._read_gap(end)
+    async def _run(self, failed: Failed) -> None:
+        await self._open(failed)
+        # Only now: what came until here was not queued.
+        await self._read_gap(await self._end())
         while True:
             try:
                 batch = await self._batch()

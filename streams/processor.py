@@ -53,6 +53,7 @@ class Processor:
         self._sink_of, self._linger, self._partitions = sink_of, linger, partitions
         self._reader = LogReader(connection, traced)
         self._followers: dict[TP, Follower] = {}
+        self._watching: asyncio.Task[None] | None = None
         # A partition that comes back must not be opened while its last shard is still being closed: one writer each.
         self._changing = asyncio.Lock()
         self._app = self._build(topics, connection, state, member, gather_ms)
@@ -99,11 +100,20 @@ class Processor:
     async def start(self) -> None:
         self._app.finalize()
         await self._app.start()
+        self._watching = asyncio.create_task(self._watch(), name=f"{self.role} watched")
+
+    async def _watch(self) -> None:
+        """Faust that has crashed delivers nothing more, and says so in its log only."""
+        await self._app.wait()
+        if self._app.crashed:
+            self._fail(self._app.crash_reason or RuntimeError("Faust has crashed; its log says why"))
 
     async def stop(self) -> None:
         async with self._changing:
             await self._close(set(self._followers))
         await self._app.stop()
+        if self._watching is not None:
+            await self._watching
 
     async def _follow(self, stream: Any) -> None:
         async for event in stream.noack().events():

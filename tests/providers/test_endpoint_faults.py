@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
 from memfold.memory.errors import ModelUnavailable
 from memfold.memory.facts import FoundFact
-from memfold.providers.endpoint import ANSWER_KEPT
+from memfold.providers.endpoint import ANSWER_KEPT, Endpoint, Limits, Question, Reply
+from memfold.providers.json_answers import UnusableAnswer
 from memfold.providers.presets import models_from
 from tests.emulator.openai_server import FaultName, OpenAIServer
 from tests.providers.conftest import ModelSet, settings_for
@@ -209,3 +211,41 @@ async def test_wrong_vectors_are_refused(
     assert server.requests[EMBEDDINGS] == 3
     (call,) = raised.value.calls
     assert (call.purpose, call.model) == ("embedding", "emulated-embeddings")
+
+
+async def test_as_many_calls_as_are_allowed_are_on_their_way_and_the_others_take_their_turn() -> None:
+    endpoint = Endpoint("p", "m", "a", Limits(attempt=1.0, call=1.0, at_once=3))
+    running, most, order = 0, 0, list[int]()
+
+    async def asked(number: int) -> None:
+        async def send() -> Reply:
+            nonlocal running, most
+            order.append(number)
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0.15)
+            running -= 1
+            return Reply(str(number))
+
+        answer, call = await endpoint.ask(Question("extract", ""), send, lambda reply: reply.answer)
+        assert answer == str(number)
+        assert call.latency_ms < 1_000, "to wait for a turn is not the model's latency"
+
+    # Longer than a call may take: no time limit runs while they wait.
+    await asyncio.gather(*(asked(number) for number in range(24)))
+    assert (most, order) == (3, list(range(24)))
+
+
+async def test_who_waits_for_a_turn_is_refused_once_the_breaker_opens(no_waits: None) -> None:
+    endpoint = Endpoint("p", "m", "a", Limits(attempt=1.0, call=1.0, breaker_failures=1, at_once=1))
+
+    async def send() -> Reply:
+        raise UnusableAnswer("nothing of use")
+
+    asking = (endpoint.ask(Question("extract", ""), send, lambda reply: reply.answer) for _ in range(3))
+    first, *others = await asyncio.gather(*asking, return_exceptions=True)
+    assert isinstance(first, ModelUnavailable)
+    assert first.calls[0].attempts > 0
+    for other in others:
+        assert isinstance(other, ModelUnavailable)
+        assert other.calls[0].attempts == 0

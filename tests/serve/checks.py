@@ -20,6 +20,7 @@ from memfold.serve.verifying import verify_served
 from memfold.streams.reader import LogReader
 
 SETTLED = 90.0
+LINES = 15
 
 
 def reader_of(settings: Settings) -> LogReader:
@@ -42,7 +43,16 @@ async def settled(settings: Settings, within: float = SETTLED) -> None:
             return
         await asyncio.sleep(0.2)
         status = await status_now(settings)
-    raise AssertionError(f"not settled within {within:g} s: {status}")
+    raise AssertionError(f"not settled within {within:g} s: {status}\n{ends_of_logs(settings)}")
+
+
+def ends_of_logs(settings: Settings) -> str:
+    """The last lines of each process's log, without those that say how requests went."""
+    told = []
+    for log in sorted((settings.folder / "logs").glob("*.log")):
+        lines = [line for line in log.read_text(errors="replace").splitlines() if "INFO" not in line]
+        told.append("\n".join([f"== {log.name}", *(line[:300] for line in lines[-LINES:])]))
+    return "\n".join(told)
 
 
 async def everything_holds(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 import memfold.streams.follower
 from memfold.schemas.partitions import EVENTS
@@ -26,11 +27,10 @@ from memfold.streams.writer import LogWriter
 class Taking:
     longest_rest = 0.0
 
-    def __init__(self, opened: asyncio.Semaphore, taken: asyncio.Queue[bytes]) -> None:
-        self.opened, self.taken = opened, taken
+    def __init__(self, taken: asyncio.Queue[bytes]) -> None:
+        self.taken = taken
 
     async def open(self, failed: Failed) -> int:
-        self.opened.release()
         return 0
 
     async def process(self, records: Sequence[LogRecord]) -> None:
@@ -52,17 +52,26 @@ def at_each_fetch(monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any, Any], An
 
 
 async def handed_on(connection: Connection, state: Path, value: bytes) -> None:
-    """Runs a processor until a record, written once all of its partitions are open, has come to its sink."""
+    """Runs a processor until a record, written once all of its partitions have come to their ends, has come to its sink."""
     partitions = await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
-    opened, taken = asyncio.Semaphore(0), asyncio.Queue[bytes]()
+    looked, taken = asyncio.Semaphore(0), asyncio.Queue[bytes]()
     # A group of its own: where something was committed once, a consumer goes back to that by itself.
     role = f"hands-{uuid.uuid4().hex[:8]}"
-    processor = Processor(role, [EVENTS], lambda *_: Taking(opened, taken), connection, state)
+    processor = Processor(role, [EVENTS], lambda *_: Taking(taken), connection, state)
+    loop, bounds = asyncio.get_running_loop(), processor._reader.bounds
+
+    def looks(topic: str, partition: int) -> tuple[int, int]:
+        found = bounds(topic, partition)
+        loop.call_soon_threadsafe(looked.release)
+        return found
+
+    processor._reader.bounds = looks  # type: ignore[method-assign]
     try:
         await processor.start()
         async with asyncio.timeout(60):
-            for _ in range(partitions):
-                await opened.acquire()
+            # Once to tell Faust where to start, once more after the sink was opened: what is written now comes live.
+            for _ in range(2 * partitions):
+                await looked.acquire()
             with closing(LogWriter(connection)) as writer:
                 await writer.append(EVENTS, 1, [(b"k", value)])
             while await taken.get() != value:
@@ -142,3 +151,83 @@ async def test_a_broker_that_does_not_tell_the_end_holds_up_nothing(
     monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", never)
     await handed_on(connection, tmp_path, b"all the same")
     assert asked > 1
+
+
+async def test_a_partition_that_is_being_opened_holds_up_no_other(
+    connection: Connection, tmp_path: Path
+) -> None:
+    opens = asyncio.Event()
+
+    class Slow(Taking):
+        async def open(self, failed: Failed) -> int:
+            await opens.wait()
+            return 0
+
+    await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
+    taken, slow = asyncio.Queue[bytes](), asyncio.Queue[bytes]()
+    role = f"hands-{uuid.uuid4().hex[:8]}"
+    processor = Processor(
+        role, [EVENTS], lambda _, p: Slow(slow) if p == 0 else Taking(taken), connection, tmp_path
+    )
+
+    async def comes(to: asyncio.Queue[bytes], value: bytes) -> None:
+        async with asyncio.timeout(60):
+            while await to.get() != value:
+                pass
+
+    try:
+        await processor.start()
+        with closing(LogWriter(connection)) as writer:
+            for partition in (0, 1):
+                await writer.append(EVENTS, partition, [(b"k", b"beside")])
+        await comes(taken, b"beside")
+        assert slow.empty()
+        opens.set()
+        await comes(slow, b"beside")
+    finally:
+        opens.set()
+        await processor.stop()
+
+
+async def test_faust_that_crashes_ends_its_process(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself it only writes into its log, and its partitions stand still for as long as the process runs."""
+    await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
+
+    async def refused(*_: object) -> None:
+        raise KafkaError("the group's coordinator is away")
+
+    monkeypatch.setattr(AIOKafkaConsumer, "seek_to_committed", refused)
+    role = f"hands-{uuid.uuid4().hex[:8]}"
+    processor = Processor(role, [EVENTS], lambda *_: Taking(asyncio.Queue[bytes]()), connection, tmp_path)
+    try:
+        await processor.start()
+        with pytest.raises(KafkaError, match="coordinator is away"):
+            await asyncio.wait_for(processor.failed, 60)
+    finally:
+        await processor.stop()
+
+
+async def test_a_partition_that_cannot_be_closed_ends_its_process(
+    connection: Connection, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(ensure_topics, connection, TopicPlan(partitions=3))
+
+    class Open(Taking):
+        async def close(self) -> None:
+            raise OSError("no space left")
+
+    role = f"hands-{uuid.uuid4().hex[:8]}"
+    processor = Processor(role, [EVENTS], lambda *_: Open(asyncio.Queue[bytes]()), connection, tmp_path)
+    await processor.start()
+    async with asyncio.timeout(60):
+        while len(processor._followers) < 3:  # noqa: ASYNC110 - they come with Faust's own assignment
+            await asyncio.sleep(0.05)
+    # As Faust calls it, which catches what comes of it.
+    await processor._app._on_partitions_revoked(set(processor._followers))
+    with pytest.raises(OSError, match="no space left"):
+        await asyncio.wait_for(processor.failed, 10)
+    with pytest.raises(OSError, match="no space left"):
+        await processor.stop()
+    await processor._app.stop()

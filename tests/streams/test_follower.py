@@ -64,10 +64,16 @@ def live(first: int, count: int, acknowledged: list[int]) -> Live:
     return Live(records, lambda: acknowledged.append(first))
 
 
+async def begun(follower: Follower) -> None:
+    assert await follower.start(lambda failure: None) == 0
+    while not follower._opened:  # noqa: ASYNC110 - opened in the follower's own task
+        await asyncio.sleep(0)
+
+
 async def test_a_follower_takes_no_more_than_it_has_room_for_and_all_in_order() -> None:
     sink, acknowledged = Held(), list[int]()
     follower = Follower("t", 0, sink, cast(LogReader, Empty()))
-    assert await follower.start(lambda failure: None) == 0
+    await begun(follower)
     step, offered = 100, 0
 
     async def offer_all() -> None:
@@ -94,7 +100,7 @@ async def test_a_follower_takes_no_more_than_it_has_room_for_and_all_in_order() 
 async def test_who_waits_for_room_is_let_go_when_the_partition_changes_hands() -> None:
     sink = Held()
     follower = Follower("t", 0, sink, cast(LogReader, Empty()))
-    await follower.start(lambda failure: None)
+    await begun(follower)
     for first in (0, QUEUED):
         await follower.offer(live(first, QUEUED, []))
     waiting = asyncio.create_task(follower.offer(live(2 * QUEUED, 1, [])))
