@@ -24,10 +24,11 @@ from memfold.infra.stack_file import running_stack
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.settings import Settings, settings_from
 from tests.emulator.process import EmulatorProcess
+from tests.serve.owning import shared
 
-SUBJECTS, LATENCY, AT_ONCE, UNBOUND = 256, 0.2, 16, 1_000
-LASTS = 20.0
-"""Seconds in which every subject adds one thing after the other."""
+SUBJECTS, LATENCY, AT_ONCE, UNBOUND = 64, 0.2, 8, 1_000
+LASTS = 40.0
+"""Seconds in which every subject adds one thing after the other; all of them wait for the same calls, so a round takes some seconds."""
 WATCHED = 25.0
 """Seconds of adds around a kill: the session time-out and the restart are within."""
 USERS = 12
@@ -67,7 +68,7 @@ def _rates(folder: Path, models: dict[str, Any]) -> tuple[list[float], float]:
         settings = settings_from(home=folder / f"workers-{count}", models=models, patience=120)
         stack = EmbeddedStack.start(settings, workers=count)
         try:
-            rates.append(asyncio.run(_adds_a_second(settings)))
+            rates.append(asyncio.run(_adds_a_second(settings, count)))
             stall = asyncio.run(_longest_stall(settings)) if count == 2 else 0.0
         finally:
             stack.stop()
@@ -78,19 +79,23 @@ def _beside(rates: list[float]) -> str:
     return f"{rate(rates[1])} against {rate(rates[0])}, {SUBJECTS} subjects"
 
 
-async def _adds_a_second(settings: Settings) -> float:
+async def _adds_a_second(settings: Settings, workers: int) -> float:
     async with AsyncMemory(home=settings.home, patience=120) as memory:
         done = 0
 
         async def one(subject: int, end: float) -> None:
             nonlocal done
-            number = 0
-            while number == 0 or time.monotonic() < end:
+            number = 1
+            while time.monotonic() < end:
                 await memory.add(sentence(subject * 1_000 + number), user_id=f"user-{subject}")
                 number += 1
                 done += time.monotonic() < end
 
-        await asyncio.gather(*(one(SUBJECTS + subject, 0.0) for subject in range(8)))
+        # A subject's first facts need no second question.
+        firsts = (memory.add(sentence(one * 1_000), user_id=f"user-{one}") for one in range(SUBJECTS))
+        await asyncio.gather(*firsts)
+        # A worker that joins has its partitions some seconds later, and they stand meanwhile.
+        await shared(settings, workers)
         await asyncio.gather(*(one(subject, time.monotonic() + LASTS) for subject in range(SUBJECTS)))
         return done / LASTS
 

@@ -105,6 +105,10 @@ class MemoryIndex(Protocol):
         """Current rows inside the scope that pass `only`, oldest first."""
         ...
 
+    async def texts(self, tenant: str, subject: str) -> list[tuple[str, Scope]]:
+        """Text and scope of each current memory of a subject, in no order: a twentieth of its rows."""
+        ...
+
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         """The current rows of these memories; those that are unknown or deleted are left out."""
         ...

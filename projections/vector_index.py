@@ -30,7 +30,9 @@ from memfold.schemas.records import Scope
 
 _OLDEST_FIRST = [ColumnOrdering(column_name=name) for name in ("created_at", "memory_id")]
 _TIMES = ["created_at", "updated_at", "valid_from", "valid_to"]
-FIELDS = ["tenant", "subject", "memory_id", "version", "text", "user_id", "agent_id", "run_id", "actor_id"]
+_SCOPE = ["user_id", "agent_id", "run_id", "actor_id"]
+_APART = {*_TIMES, *_SCOPE}
+FIELDS = ["tenant", "subject", "memory_id", "version", "text", *_SCOPE]
 FIELDS += [
     "role",
     "metadata",
@@ -120,6 +122,18 @@ class LanceMemoryIndex:
         rows = [row for row in rows if rest is None or matches(rest, row)]
         return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
 
+    async def texts(self, tenant: str, subject: str) -> list[tuple[str, Scope]]:
+        """Text and scope of each current memory of a subject, in no order."""
+        condition = self.condition(tenant, subject, Scope())
+
+        async def asked(table: AsyncTable) -> pa.Table:
+            return await table.query().where(condition).select(["text", *_SCOPE]).to_arrow()
+
+        found = await self.ask_all(tenant, subject, asked)
+        return [
+            pair for table in found for pair in zip(table["text"].to_pylist(), _scopes(table), strict=True)
+        ]
+
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         """The current rows of these memories, in the order asked for; those that are unknown or deleted are left out."""
         if not memory_ids:
@@ -205,17 +219,20 @@ def checked_vector(vector: Vectors) -> None:
 
 def memory_rows(found: pa.Table) -> list[MemoryRow]:
     """The rows of a query that selected FIELDS, with their vectors if it selected those."""
-    columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in FIELDS if name not in _TIMES}
+    columns: dict[str, list[Any]] = {name: found[name].to_pylist() for name in FIELDS if name not in _APART}
     for name in _TIMES:
         columns[name] = [_moment(micros) for micros in found[name].cast(pa.int64()).to_pylist()]
     columns["relations"] = [decode_relations(text) if text != "[]" else [] for text in columns["relations"]]
-    ids = [columns.pop(name) for name in ("user_id", "agent_id", "run_id", "actor_id")]
-    columns["scope"] = [Scope(*each) for each in zip(*ids, strict=True)]
+    columns["scope"] = _scopes(found)
     if "vector" in found.column_names:
         vectors = (vector for chunk in found["vector"].chunks for vector in vectors_of(chunk))
         columns["vector"] = [vector or b"" for vector in vectors]
     names = list(columns)
     return [MemoryRow(**dict(zip(names, each, strict=True))) for each in zip(*columns.values(), strict=True)]
+
+
+def _scopes(found: pa.Table) -> list[Scope]:
+    return [Scope(*each) for each in zip(*(found[name].to_pylist() for name in _SCOPE), strict=True)]
 
 
 def _moment(micros: int | None) -> datetime | None:

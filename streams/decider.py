@@ -184,7 +184,7 @@ class DecideSink:
     async def _decided(self, asked: Asked, postponed: str, span: Span | None) -> Decided:
         envelope = asked.envelope
         subject = (envelope.tenant, envelope.subject)
-        if self._states.outline_suffices(*subject, asked.command):
+        if await self._states.outline_suffices(*subject, asked.command):
             body = await self._body(asked, SubjectState(), self._pinned(), postponed)
             self._states.outlined(*subject, body)
         else:

@@ -4,7 +4,8 @@ A state may be loaded only when the projection has every event of its subject: u
 partition, and up to the subject's last event since. A subject with commands in flight is not put out: its state knows of
 events that are not in the log yet, and could not be loaded again.
 
-What is put out leaves an outline, by which most of what is kept as said is decided without loading anything.
+By a subject's outline most of what is kept as said is decided. What is put out leaves one, and it is read by itself where nothing else is
+needed: after a worker has begun, hundreds of subjects come at once, and their states would be more than is ever held again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from memfold.memory.outline import Outline
+from memfold.memory.outline import Outline, may_suffice
 from memfold.memory.ports import MemoryIndex
 from memfold.memory.state import SubjectState
 from memfold.schemas.records import Command, MemoriesDecided, Scope
@@ -22,6 +23,8 @@ MAX_MEMORIES = 20_000
 """Memories held per partition, at roughly 2 KB each."""
 MAX_OUTLINED = 500_000
 """Memories per partition of which an outline is held, at roughly 100 bytes each."""
+READ_AT_ONCE = 4
+"""Subjects per partition. While its rows are made a state takes four times the room that it will."""
 _POLL = 0.02
 
 
@@ -47,6 +50,7 @@ class States:
         self._in_flight: Counter[Key] = Counter()
         self._reached = -1
         self._catching_up = asyncio.Lock()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def of(self, tenant: str, subject: str, model: str = "") -> SubjectState:
         """The subject's state as of the newest event, with vectors of `model`, whose generation is served. Waits for the vector
@@ -59,8 +63,8 @@ class States:
                 self._written.clear()
                 await self._written.wait()
             await self._caught_up(max(self._floor, self._last.get(key, -1)))
-            rows = await self._index.current(tenant, subject, Scope(), None)
-            state = SubjectState.of(rows, model)
+            async with self._reading:
+                state = SubjectState.of(await self._index.current(tenant, subject, Scope(), None), model)
             self._loaded.put(key, state)
             if key in self._outlines:
                 self._outlines.pop(key)
@@ -79,10 +83,21 @@ class States:
         self._loaded.touch((tenant, subject))
         return state
 
-    def outline_suffices(self, tenant: str, subject: str, command: Command) -> bool:
-        """Whether an empty state decides the command as the subject's would; `outlined` must be told of what is decided so."""
-        outline = self._outlines.get((tenant, subject))
-        return outline is not None and outline.suffices(command)
+    async def outline_suffices(self, tenant: str, subject: str, command: Command) -> bool:
+        """Whether an empty state decides the command as the subject's would; `outlined` must be told of what is decided so.
+
+        Waits for the vector projection where the outline must be read.
+        """
+        key = (tenant, subject)
+        if key in self._loaded or not may_suffice(command):
+            return False
+        outline = self._outlines.get(key)
+        if outline is None:
+            await self._caught_up(max(self._floor, self._last.get(key, -1)))
+            async with self._reading:
+                outline = Outline(await self._index.texts(tenant, subject))
+            self._outlines.put(key, outline)
+        return outline.suffices(command)
 
     def outlined(self, tenant: str, subject: str, body: MemoriesDecided) -> None:
         """A command was decided by the subject's outline, which sufficed."""
@@ -132,7 +147,7 @@ class States:
     def shrink(self) -> None:
         """Put out the least recently used subjects while too many memories are held, and forget outlines while too many are."""
         for key in self._loaded.over(self._limit, self._in_flight):
-            self._outlines.put(key, Outline(self._loaded.pop(key)))
+            self._outlines.put(key, Outline.of(self._loaded.pop(key)))
         for key in self._outlines.over(self._most_outlined, self._in_flight):
             self._forget(key)
 

@@ -59,6 +59,10 @@ async def test_current_is_what_the_scope_covers(
         inside = [row for row in everything if scope.covers(row.scope)]
         assert await index.current(ALEX.tenant, None, scope, None) == inside
         assert await index.current(ALEX.tenant, None, scope, 3) == inside[:3]
+    for subject in (ALEX.subject, KIM.subject):
+        told = [(row.text, row.scope) for row in everything if row.subject == subject]
+        assert Counter(await index.texts(ALEX.tenant, subject)) == Counter(told)
+    assert await index.texts(ALEX.tenant, "nobody") == []
     mine = await index.current(ALEX.tenant, ALEX.subject, ANYONE, None)
     assert mine == [row for row in everything if row.subject == ALEX.subject]
 

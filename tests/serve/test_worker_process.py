@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.serve.stacks import running_in, servers_of
 
@@ -53,4 +56,37 @@ def test_a_thread_that_hangs_does_not_keep_a_failed_worker(tmp_path: Path) -> No
 
 def test_a_worker_that_is_told_to_stop_is_given_its_time(tmp_path: Path) -> None:
     ended = ended_as("Slow", tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+GIVING = """
+import asyncio
+from memfold.serve import worker_process
+
+worker_process.GIVES_BACK = 0.05
+
+def resident():
+    with open("/proc/self/statm") as told:
+        return int(told.read().split()[1]) * 4096
+
+async def main():
+    held = [bytes(9_000) for _ in range(20_000)]
+    # Scattered: one in a hundred stays, so that no end of the heap is free.
+    held = held[::100]
+    full = resident()
+    giving = asyncio.create_task(worker_process._give_back())
+    async with asyncio.timeout(20):
+        while resident() > full - 100 * 2**20:
+            await asyncio.sleep(0.05)
+    giving.cancel()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="there is no glibc here")
+def test_memory_that_lies_free_between_what_is_used_is_given_back() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", GIVING], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -103,6 +103,9 @@ class Index:
             MemoryRow(tenant, subject or "", f"m-{subject}", 1, "text", Scope(user_id=subject), now, now, now)
         ]
 
+    async def texts(self, tenant: str, subject: str) -> list[tuple[str, Scope]]:
+        raise AssertionError("a state is asked for")
+
     async def search(
         self, tenant: str, subject: str | None, scope: Scope, vector: Vectors, limit: int, only: object = None
     ) -> list[Hit]:
