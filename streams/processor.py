@@ -109,11 +109,13 @@ class Processor:
             self._fail(self._app.crash_reason or RuntimeError("Faust has crashed; its log says why"))
 
     async def stop(self) -> None:
-        async with self._changing:
-            await self._close(set(self._followers))
-        await self._app.stop()
-        if self._watching is not None:
-            await self._watching
+        try:
+            async with self._changing:
+                await self._close(set(self._followers))
+        finally:
+            await self._app.stop()
+            if self._watching is not None:
+                await self._watching
 
     async def _follow(self, stream: Any) -> None:
         async for event in stream.noack().events():
@@ -162,8 +164,10 @@ class Processor:
             await self._close(set(revoked))
 
     async def _close(self, partitions: set[TP]) -> None:
-        for tp in partitions & set(self._followers):
-            await self._followers.pop(tp).close()
+        closed = [self._followers.pop(tp).close() for tp in partitions & set(self._followers)]
+        for failure in await asyncio.gather(*closed, return_exceptions=True):
+            if failure is not None:
+                raise failure
 
     def _fail(self, failure: BaseException) -> None:
         logger.error("%s stops: %s", self.role, failure)

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -83,9 +83,10 @@ class Partition:
             body = await decide(command, command_id, NOW, SubjectState(), self.models)
             self.states.outlined("t", subject, body)
         else:
-            body = await decide(
-                command, command_id, NOW, await self.states.of("t", subject, "hash-8"), self.models
-            )
+            state = await self.states.of("t", subject, "hash-8")
+            # It need not last, and does not where a state is put out.
+            state.forget_heard()
+            body = await decide(command, command_id, NOW, state, self.models)
         if isinstance(command, ClearRequested) and command.whole_tenant:
             self.states.fold_whole_tenant("t", body)
         return body
@@ -116,6 +117,16 @@ commands = st.one_of(
 )
 
 
+@example(
+    [
+        ("bob", lambda subject, _: said(subject, "Hm", name="Kim")),
+        ("bob", lambda subject, _: said(subject, "Hm", infer=True, name="Kim")),
+        ("alex", lambda *_: DeleteRequested("none")),
+        ("bob", lambda subject, _: said(subject, "Hm", infer=True, name="Kim")),
+    ],
+    1,
+    1,
+)
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(SUBJECTS), commands), max_size=25),
