@@ -134,13 +134,17 @@ class Scrub:
         except ViewUnreachable:
             # The partition went to another worker, or to another generation, in the middle of it.
             return False
-        except (MemfoldError, OSError) as refused:
-            if str(refused) != self._refused:
-                logger.warning("what is served is not compared with the log at present: %s", refused)
-            self._refused = str(refused)
+        except (MemfoldError, OSError) as failure:
+            refused = str(failure) or type(failure).__name__
+        else:
+            refused = ""
+        # Only now: a failure that is at hand keeps the frames that it came through, and with them a graph's store open.
+        if refused and refused != self._refused:
+            logger.warning("what is served is not compared with the log at present: %s", refused)
+        self._refused = refused
+        if refused:
             await asyncio.sleep(AGAIN)
             return False
-        self._refused = ""
         self._slices += 1
         await self._rest(max(0.0, SHORTEST - (time.monotonic() - began)))
         one = self._passes[partition]
