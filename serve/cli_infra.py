@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated
 
@@ -98,16 +99,15 @@ def schemas(
     as_json: Json = False,
 ) -> None:
     """The subjects under which memfold's schemas stand at a schema registry (Confluent's API); with --register, put them there."""
-    registry = RegistrySettings().registry(register) if register else None
-    ids = registered(registry) if registry else ((subject, schema, None) for subject, schema in subjects())
     rows = []
-    for subject, schema, schema_id in ids:
-        rows.append({"subject": subject, "schema": f"{schema.name}.v{schema.version}", "id": schema_id})
-        if not as_json:
-            print(
-                f"{subject:<28} {schema.name}.v{schema.version}" + (f"  id {schema_id}" if registry else "")
-            )
+    with RegistrySettings().registry(register) if register else nullcontext() as registry:
+        ids = registered(registry) if registry else ((*one, None) for one in subjects())
+        for subject, schema, schema_id in ids:
+            rows.append({"subject": subject, "schema": f"{schema.name}.v{schema.version}", "id": schema_id})
+            if not as_json:
+                told = f"  id {schema_id}" if registry else ""
+                print(f"{subject:<28} {schema.name}.v{schema.version}{told}")
     if as_json:
         print_json(rows)
-    elif registry is None:
+    elif not register:
         console.print("nothing was registered: --register URL does it", highlight=False)

@@ -121,15 +121,16 @@ def from_topic(
     settings = settings_from(home=home, bootstrap_servers=bootstrap_servers)
     report = IngestReport(name, refused_to)
     texts = [schema_text(path) for path in schema or ()]
-    records = AvroRecords(RegistrySettings().registry(registry), texts, partial(object_in, what="a record"))
+    with RegistrySettings().registry(registry) as found:
+        records = AvroRecords(found, texts, partial(object_in, what="a record"))
 
-    def opened() -> AbstractContextManager[Opened]:
-        # Only once a stack runs, whose cluster it may be.
-        connection = IntakeCluster().connection(servers, settings)
-        lost = partial(report.refuse, name) if without_lost else None
-        return topic(settings, connection, name, records.object_in, chosen, another_mapping, follow, lost)
+        def opened() -> AbstractContextManager[Opened]:
+            # Only once a stack runs, whose cluster it may be.
+            connection = IntakeCluster().connection(servers, settings)
+            lost = partial(report.refuse, name) if without_lost else None
+            return topic(settings, connection, name, records.object_in, chosen, another_mapping, follow, lost)
 
-    asyncio.run(_run(settings, opened, chosen, report, as_json, follow=follow))
+        asyncio.run(_run(settings, opened, chosen, report, as_json, follow=follow))
     _told(report, as_json)
 
 

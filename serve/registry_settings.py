@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.streams.schema_registry import RegistryAccess, SchemaRegistry
@@ -14,7 +17,12 @@ class RegistrySettings(RegistryAccess, BaseSettings):
 
     url: str | None = None
 
-    def registry(self, url: str | None) -> SchemaRegistry | None:
-        """At `url`, or where it is configured; None where no registry is named. Raises as `RegistryAccess.opened`."""
+    @contextmanager
+    def registry(self, url: str | None) -> Iterator[SchemaRegistry | None]:
+        """At `url`, or where it is configured, until the block ends; None where no registry is named. Raises as `RegistryAccess.opened`."""
         named = url or self.url
-        return None if named is None else SchemaRegistry(self.opened(named), named)
+        if named is None:
+            yield None
+            return
+        with self.opened(named) as client:
+            yield SchemaRegistry(client, named)

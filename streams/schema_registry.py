@@ -28,6 +28,8 @@ R = TypeVar("R")
 _SECONDS = 10
 _UNKNOWN = 404
 _STRANGER = (401, 403)
+_EMPTY_OBJECT = ('"{}"', '"\\u007b}"')
+"""A default that is the text {}, and the same in JSON otherwise spelled: Apicurio takes the quotes off the first, and then sees no Avro."""
 
 
 class RegistryAccess(BaseModel):
@@ -114,11 +116,8 @@ class SchemaRegistry:
         """The id of an Avro schema under a subject; one that is there keeps its id. Raises RegistryUnreachable, RegistryRefused."""
         from confluent_kafka.schema_registry import Schema
 
-        return int(
-            self._asked(
-                lambda: self._client.register_schema(subject, Schema(text, "AVRO")), f"has no {subject}"
-            )
-        )
+        schema = Schema(text.replace(*_EMPTY_OBJECT), "AVRO")
+        return int(self._asked(lambda: self._client.register_schema(subject, schema), f"has no {subject}"))
 
     def _asked(self, question: Callable[[], R], unknown: str) -> R:
         from confluent_kafka.schema_registry import SchemaRegistryError

@@ -13,7 +13,6 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from typer.testing import CliRunner
 
-from memfold.memory.errors import RegistryRefused
 from memfold.schemas.registry import newest
 from memfold.serve.cli_whole import app
 from memfold.serve.registering import subjects
@@ -45,30 +44,29 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.long
-@pytest.mark.xfail(
-    raises=RegistryRefused, reason="Apicurio 3.3.3 answers 422 to memfold.AddRequested; why is not understood"
-)
 def test_memfolds_schemas_are_registered_and_stay_what_they_are(registry: str) -> None:
     words = ["infra", "schemas", "--register", registry, "--json"]
     first, again = (
         json.loads(CliRunner().invoke(app, words, catch_exceptions=False).stdout) for _ in range(2)
     )
     assert first == again
-    client = SchemaRegistryClient({"url": registry})
-    assert set(client.get_subjects()) >= {subject for subject, _ in subjects()}
-    assert client.get_versions("memfold.MemoriesDecided") == [1, 2, 3]
-    found = client.get_latest_version("memfold.commands-value").schema.schema_str
-    assert found is not None
-    assert json.loads(found) == json.loads(newest("envelope").text)
+    with SchemaRegistryClient({"url": registry}) as client:
+        assert set(client.get_subjects()) >= {subject for subject, _ in subjects()}
+        assert client.get_versions("memfold.MemoriesDecided") == [1, 2, 3]
+        for subject, name in (("commands-value", "envelope"), ("AddRequested", "add_requested")):
+            found = client.get_latest_version(f"memfold.{subject}").schema.schema_str
+            assert found is not None
+            assert json.loads(found) == json.loads(newest(name).text)
 
 
 @pytest.mark.long
 def test_a_topic_in_confluents_framing_is_taken_in(stack: Settings, registry: str, tmp_path: Path) -> None:
     user, topic = f"avro-{uuid.uuid4().hex[:8]}", made_topic(stack)
     (tmp_path / "m.toml").write_text(MAPPING.format(source=user))
-    write = AvroSerializer(SchemaRegistryClient({"url": registry}), CHAT)  # pyright: ignore[reportCallIssue]
     about = SerializationContext(topic, MessageField.VALUE)
-    values = [write({"who": user, "said": f"said {n}"}, about) or b"" for n in range(3)]
+    with SchemaRegistryClient({"url": registry}) as client:
+        write = AvroSerializer(client, CHAT)  # pyright: ignore[reportCallIssue]
+        values = [write({"who": user, "said": f"said {n}"}, about) or b"" for n in range(3)]
     unknown = b"\0" + (99_999).to_bytes(4, "big") + values[0][5:]
     produce(
         stack,
