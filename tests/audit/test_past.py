@@ -97,7 +97,14 @@ def test_the_same_as_event_by_event(shared_keys: KeyStore, seed: int) -> None:
                     except UnknownKey:
                         # No record can be opened at all; in columns there is nothing to tell then.
                         continue
-                    assert in_columns(log, tenant, at, agent_id) == expected
+                    try:
+                        found = in_columns(log, tenant, at, agent_id)
+                    except UnknownKey:
+                        # Of all the log, also of what is later than the moment, no record can be opened.
+                        with pytest.raises(UnknownKey):
+                            event_by_event(log, tenant, max(moments) + timedelta(days=1), agent_id)
+                        continue
+                    assert found == expected
                     assert as_a_table(log, tenant, at, agent_id) == expected["results"]
 
 
