@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from memfold.memory.outline import Outline, may_suffice
 from memfold.memory.ports import MemoryIndex
@@ -62,8 +64,7 @@ class States:
             while self._unwritten[key]:
                 self._written.clear()
                 await self._written.wait()
-            await self._caught_up(max(self._floor, self._last.get(key, -1)))
-            async with self._reading:
+            async with self._whole(key):
                 state = SubjectState.of(await self._index.current(tenant, subject, Scope(), None), model)
             self._loaded.put(key, state)
             if key in self._outlines:
@@ -93,8 +94,7 @@ class States:
             return False
         outline = self._outlines.get(key)
         if outline is None:
-            await self._caught_up(max(self._floor, self._last.get(key, -1)))
-            async with self._reading:
+            async with self._whole(key):
                 outline = Outline(await self._index.texts(tenant, subject))
             self._outlines.put(key, outline)
         return outline.suffices(command)
@@ -108,6 +108,13 @@ class States:
         self._outlines.count(key)
         self._outlines.touch(key)
         self._unwritten[key] += 1
+
+    @asynccontextmanager
+    async def _whole(self, key: Key) -> AsyncIterator[None]:
+        """For as long as a subject is read, of which the projection has every event."""
+        await self._caught_up(max(self._floor, self._last.get(key, -1)))
+        async with self._reading:
+            yield
 
     async def _caught_up(self, offset: int) -> None:
         # One asks for all: a window full of new subjects must not poll the projection that they wait for.
