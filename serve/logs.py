@@ -19,8 +19,10 @@ LogFormat = Literal["text", "json"]
 VARIABLE = "MEMFOLD_LOG_FORMAT"
 # Faust logs under the name of its subclass's module.
 _NOISY = ("faust", "mode", "aiokafka", "httpx", "httpx2", "asyncio", "memfold.streams.positioned")
-_SELDOM, _EVERY = "opentelemetry", 60.0
-"""Whose lines, and seconds: a collector that is away is told of for every batch of spans, for as long as it is away."""
+_SELDOM = {"opentelemetry": 60.0, "aiokafka": 10.0}
+"""Whose lines, and seconds: a collector that is away is told of for every batch of spans, and a broker that is away over a hundred
+times a second, for as long as it is away.
+"""
 
 
 def log_to_stderr() -> None:
@@ -47,10 +49,11 @@ class _Seldom(logging.Filter):
         self._told: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.partition(".")[0] != _SELDOM:
+        every = _SELDOM.get(record.name.partition(".")[0])
+        if every is None:
             return True
         now, line = time.monotonic(), str(record.msg)
-        if now - self._told.get(line, -_EVERY) < _EVERY:
+        if now - self._told.get(line, -every) < every:
             return False
         self._told[line] = now
         return True

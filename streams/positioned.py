@@ -23,6 +23,7 @@ from faust.types.transports import ConsumerT
 from faust.types.tuples import Message
 
 from memfold.schemas.records import LogRecord
+from memfold.streams.bootstrapping import BootstrappingClient
 from memfold.streams.traces import traceparent_in
 
 TOGETHER, TOGETHER_BYTES = 100, 512 * 1024
@@ -41,6 +42,7 @@ class _Thread(AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
+        BootstrappingClient.within(consumer)
         app: Any = self.app
         settings = {"_client_rack": app.client_rack}
         if app.gather_ms:

@@ -1,0 +1,43 @@
+"""aiokafka's client, which asks the addresses that it was configured with once none of the brokers that it knows answers.
+
+By itself it keeps to what the last answer named. Where that was one broker, because the others had just started again, or where
+brokers came back under other addresses, and that broker then went away, it asked it for ever: a worker stood still beside a
+whole cluster until it was started again. What Kafka's own clients do: KIP-899.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
+
+
+_AGAIN = 1.0
+"""Seconds at least between two times that they are asked: a client that reaches nobody tries again a hundred times a second."""
+
+
+class BootstrappingClient(AIOKafkaClient):  # type: ignore[misc]
+    _asked = -_AGAIN
+
+    @classmethod
+    def within(cls, consumer: Any) -> None:
+        """Make the client of an aiokafka consumer, which makes its own, one of these. Before the consumer starts."""
+        client = consumer._client
+        assert type(client) is AIOKafkaClient
+        client.__class__ = cls
+
+    async def _metadata_update(self, cluster_metadata: Any, topics: Any) -> bool:
+        if await super()._metadata_update(cluster_metadata, topics):
+            return True
+        now = asyncio.get_running_loop().time()
+        if now - self._asked < _AGAIN:
+            return False
+        self._asked = now
+        try:
+            await self.bootstrap()
+        except KafkaConnectionError:
+            return False
+        # It names the brokers and no topic's leaders; one of them tells those.
+        return bool(await super()._metadata_update(cluster_metadata, topics))

@@ -1,0 +1,77 @@
+"""A broker that comes back under another address, which is one of those that were configured: who follows it goes on there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import memfold.streams.follower
+import pytest
+
+from memfold.infra.ports import LOOPBACK, free_ports
+from memfold.schemas.partitions import EVENTS
+from memfold.schemas.records import LogRecord
+from memfold.streams.connection import Connection
+from memfold.streams.follower import Failed
+from memfold.streams.processor import Processor
+from memfold.streams.topics import TopicPlan, ensure_topics
+from memfold.streams.writer import LogWriter
+from tests.infra.kafka_cluster import Cluster, running_cluster
+
+
+class Taking:
+    longest_rest = 0.0
+
+    def __init__(self) -> None:
+        self.taken = asyncio.Queue[bytes]()
+
+    async def open(self, failed: Failed) -> int:
+        return 0
+
+    async def process(self, records: Sequence[LogRecord]) -> None:
+        for record in records:
+            self.taken.put_nowait(record.value)
+
+    async def close(self) -> None: ...
+
+
+async def written(connection: Connection, value: bytes) -> None:
+    with closing(LogWriter(connection, timeout_seconds=60)) as writer:
+        await writer.append(EVENTS, 0, [(b"k", value)])
+
+
+def comes_back_elsewhere(cluster: Cluster, port: int) -> None:
+    (node,) = cluster.nodes
+    cluster.kill(1)
+    node.client = port
+    (node.folder / "server.properties").write_text(cluster._properties(node))
+    cluster._admin = None
+    cluster.start()
+    cluster.wait_brokers(1)
+
+
+async def test_who_knows_no_broker_any_more_asks_the_configured_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise the follower reads from the log, by another client, what does not come.
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 3_600.0)
+    (port,) = free_ports(1)
+    with running_cluster(tmp_path / "kafka", 1) as cluster:
+        both = Connection(bootstrap_servers=f"{cluster.bootstrap},{LOOPBACK}:{port}")
+        await asyncio.to_thread(ensure_topics, both, TopicPlan(partitions=1))
+        sink = Taking()
+        processor = Processor("moved", [EVENTS], lambda *_: sink, both, tmp_path / "state")
+        try:
+            await processor.start()
+            async with asyncio.timeout(120):
+                await written(both, b"before")
+                assert await sink.taken.get() == b"before"
+                await asyncio.to_thread(comes_back_elsewhere, cluster, port)
+                await written(both, b"after")
+                # Its session is over, so its partition is opened anew, from its beginning.
+                while await sink.taken.get() != b"after":
+                    pass
+        finally:
+            await processor.stop()
