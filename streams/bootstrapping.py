@@ -13,7 +13,6 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 
-
 _AGAIN = 1.0
 """Seconds at least between two times that they are asked: a client that reaches nobody tries again a hundred times a second."""
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-import memfold.streams.follower
 import pytest
 
+import memfold.streams.follower
 from memfold.infra.ports import LOOPBACK, free_ports
 from memfold.schemas.partitions import EVENTS
 from memfold.schemas.records import LogRecord
