@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from memfold.memory.errors import BrokerTooOld
+from memfold.streams.connection import once_settled
 from memfold.streams.refusals import OLDEST, too_old
 
 TIMEOUT = 8.0
@@ -18,6 +19,7 @@ _VERSION = "inter.broker.protocol.version"
 logger = logging.getLogger(__name__)
 
 
+@once_settled
 def wrong_broker(admin: AdminClient) -> list[str]:
     """What is set wrong, in words; of a broker that does not answer nothing. Raises BrokerTooOld, KafkaException."""
     wrong: list[str] = []

@@ -18,6 +18,8 @@ def _passing(failure: BaseException) -> bool:
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
+        # A question that was on its way to a broker which the newest answer does not name: it is asked of another one.
+        KafkaError._DESTROY_BROKER,
     )
     return isinstance(failure, KafkaException) and failure.args[0].code() in codes
 
@@ -25,7 +27,7 @@ def _passing(failure: BaseException) -> bool:
 once_settled = retry(
     retry=retry_if_exception(_passing), stop=stop_after_delay(10), wait=wait_fixed(0.1), reraise=True
 )
-"""Repeats a question to the broker while a topic was only just made, or its broker only just started."""
+"""Repeats a question to the broker while a topic was only just made, or a broker only just started or went."""
 
 
 class Connection(Credentials):
