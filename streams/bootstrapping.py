@@ -8,9 +8,11 @@ whole cluster until it was started again. What Kafka's own clients do: KIP-899.
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
+from aiokafka.cluster import ClusterMetadata  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 
 _AGAIN = 1.0
@@ -34,9 +36,20 @@ class BootstrappingClient(AIOKafkaClient):  # type: ignore[misc]
         if now - self._asked < _AGAIN:
             return False
         self._asked = now
+        return await self._from_configured(cluster_metadata, topics)
+
+    async def _from_configured(self, cluster_metadata: Any, topics: Any) -> bool:
+        """By a client of its own: the first answer that one gets names no topics, for which a group would give back its partitions."""
+        other = copy.copy(self)
+        other.cluster = ClusterMetadata(metadata_max_age_ms=self._metadata_max_age_ms)
+        other._conns, other._sync_task = {}, self._sync_task
+        other._md_update_fut, other._md_update_waiter = None, asyncio.get_running_loop().create_future()
         try:
-            await self.bootstrap()
+            await other.bootstrap()
+            return bool(await AIOKafkaClient._metadata_update(other, cluster_metadata, topics))
         except KafkaConnectionError:
             return False
-        # It names the brokers and no topic's leaders; one of them tells those.
-        return bool(await super()._metadata_update(cluster_metadata, topics))
+        finally:
+            # Its task is ours.
+            other._sync_task = None
+            await other.close()

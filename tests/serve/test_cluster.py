@@ -65,6 +65,12 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Three]:
             yield Three(cluster, settings)
 
 
+@pytest.fixture(autouse=True)
+def whole(three: Three) -> None:
+    """Also after a test that failed with brokers down."""
+    three.back()
+
+
 async def add(memory: AsyncMemory, user: str, number: int) -> str:
     return await add_until_there(memory, f"fact {number}", f"{user}/{number}", user_id=user)
 
