@@ -28,6 +28,7 @@ from memfold.replay.progress import EVERY, Counters, Watch, unwatched
 from memfold.replay.reembedding import Embedding, ReembeddedShard
 from memfold.replay.source import KafkaSource, ParquetSource, Source, commits
 from memfold.replay.spawned import Spawned
+from memfold.schemas.key_rows import KeyPlace
 from memfold.schemas.keystore import KeyStore
 from memfold.streams.connection import Connection
 from memfold.streams.projecting import fold_batch, open_batch
@@ -46,6 +47,7 @@ class Origin:
     """What a building process needs to open the log. `kek` never leaves this machine's processes."""
 
     home: Path
+    keys: KeyPlace
     kek: bytes = field(repr=False)
     embedding: Embedding
     connection: Connection | None = None
@@ -131,7 +133,7 @@ def _fold(
     tasks: Sequence[ShardTask], shards: Sequence[Shard], origin: Origin, told: Told, digests: bool
 ) -> list[BuiltShard]:
     started = time.perf_counter()
-    source, keys = origin.source(), KeyStore(origin.home / "keys.db", origin.kek)
+    source, keys = origin.source(), KeyStore(origin.keys, origin.kek)
     positions = [shard.position() for shard in shards]
     begun = [position.offset + 1 for position in positions]
     told(min(position.offset for position in positions) + 1, 0)

@@ -43,7 +43,7 @@ def estimate(origin: Origin, partitions: int) -> Estimate:
     embedding, source = origin.embedding, origin.source()
     model, dimensions = embedding.model, embedding.dimensions
     missing, known = dict[int, int](), set[int]()
-    keys = KeyStore(origin.home / "keys.db", origin.kek)
+    keys = KeyStore(origin.keys, origin.kek)
     try:
         with embedding.open_cache() as cache:
             for partition in range(partitions):

@@ -57,7 +57,7 @@ def _with_their_end(
     first = min(one.offset or 0 for one in differences if one.ended is not None)
     ended_at: dict[tuple[str, int], int] = {}
     cleared_at: dict[int, int] = {}
-    with closing(KeyStore(origin.home / "keys.db", origin.kek)) as keys:
+    with closing(KeyStore(origin.keys, origin.kek)) as keys:
         for record in _recorded_at(ends, source, partition, first, end):
             for event in open_batch([record], keys).events:
                 for change in event.body.relations:

@@ -159,6 +159,6 @@ def _begun(
 
 
 def _readable(archive: Path, origin: Origin) -> set[str]:
-    with closing(KeyStore(origin.home / "keys.db", origin.kek)) as keys:
+    with closing(KeyStore(origin.keys, origin.kek)) as keys:
         gone = keys.erased()
     return subjects_of(archive) - gone

@@ -29,3 +29,11 @@ class UnknownKey(MemfoldError, LookupError):
 
 class WrongKey(MemfoldError, PermissionError):
     """The key-encrypting key does not open this key store. Do: set MEMFOLD_KEY to the key that the store was made with."""
+
+
+class KeysUnreachable(MemfoldError, ConnectionError):
+    """The key store does not answer; nothing was written. Do: start its PostgreSQL, or correct MEMFOLD_KEY_STORE."""
+
+
+class KeysRefused(MemfoldError, RuntimeError):
+    """The key store cannot be used: no address, no rights, no client, or keys where none should be. Do: what the message says."""

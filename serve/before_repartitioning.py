@@ -14,6 +14,7 @@ from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.partitions import KEPT
 from memfold.serve.embedded import running_stack
+from memfold.serve.keys import is_there, place_of
 from memfold.serve.partition_count import known_partitions
 from memfold.serve.repartitioned import MOVED, Moved, made_from, moved_from
 from memfold.serve.seals import archive_of
@@ -42,8 +43,8 @@ def check_homes(settings: Settings, new: Settings) -> None:
         raise InvalidInput(
             f"{home} has no Kafka of its own; name the home of the log, --home, or its Kafka: MEMFOLD_BOOTSTRAP_SERVERS"
         )
-    if not (home / "keys.db").is_file():
-        raise WrongKey(f"{home / 'keys.db'} is not there: put back the key store that belongs to this log")
+    if not is_there(settings):
+        raise WrongKey(f"{place_of(settings)} is not there: put back the key store that belongs to this log")
     gone = moved_from(home)
     if gone is not None and (gone.into, gone.partitions) != (str(into), new.partitions):
         raise _begun_otherwise(settings, gone)

@@ -11,6 +11,7 @@ import typer
 from memfold.infra.acls import ROLES, acls_of, kafka_acls_line, strimzi_user
 from memfold.memory.errors import InvalidInput
 from memfold.serve.cli_options import Bootstrap, Home, Json, console, print_json
+from memfold.serve.moving_keys import MOVED, move_keys
 from memfold.serve.partition_count import known_partitions
 from memfold.serve.registering import registered, subjects
 from memfold.serve.registry_settings import RegistrySettings
@@ -111,3 +112,17 @@ def schemas(
         print_json(rows)
     elif not register:
         console.print("nothing was registered: --register URL does it", highlight=False)
+
+
+@app.command("move-keys")
+def move(home: Home = None) -> None:
+    """Take the home's key store to the PostgreSQL of MEMFOLD_KEY_STORE, where several machines share the home. Nothing may run."""
+    settings = settings_from(home=home)
+    count = move_keys(settings)
+    console.print(
+        f"{count} keys are in PostgreSQL now, and every process of this home needs MEMFOLD_KEY_STORE from here on. "
+        f"{settings.folder / MOVED} is what they were: keep it until you have a backup of the database, then delete it, for who is "
+        "erased later is still in it",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -12,9 +12,9 @@ from memfold.infra.java import find_java
 from memfold.memory.errors import MemfoldError
 from memfold.memory.facts import Utterances
 from memfold.providers.presets import OFFLINE, models_from
-from memfold.schemas.keystore import KeyStore
 from memfold.schemas.records import Item, Message
 from memfold.serve.embedded import running_stack
+from memfold.serve.keys import is_there, keys_of, place_of
 from memfold.serve.partition_count import known_partitions
 from memfold.serve.settings import Settings
 from memfold.streams.topics import ensure_topics
@@ -76,11 +76,11 @@ def _disk(settings: Settings) -> str:
 
 
 def _keys(settings: Settings) -> str:
-    path = settings.folder / "keys.db"
-    if not path.exists():
-        return f"{path} is made at the first start"
-    KeyStore(path, settings.key_encrypting_key()).close()
-    return str(path)
+    place = place_of(settings)
+    if not is_there(settings):
+        return f"{place} is made at the first start"
+    keys_of(settings).close()
+    return str(place)
 
 
 def _java(settings: Settings) -> str:

@@ -23,7 +23,10 @@ from memfold.infra.stack_file import running_stack as stack_of
 from memfold.memory.errors import InvalidInput
 from memfold.projections.generations import Generations
 from memfold.replay.past_manifest import WHOLE
+from memfold.schemas.key_rows import Postgres
+from memfold.schemas.keystore import rows_at
 from memfold.serve.embedding import check_embedder
+from memfold.serve.keys import place_of
 from memfold.serve.mirrors import Mirrors
 from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.roles import ROLES
@@ -143,9 +146,13 @@ def shape_of(separate: bool, workers: int) -> list[str]:
 def check_before_start(settings: Settings) -> None:
     """What every worker would refuse, said at once.
 
-    Raises EmbedderDiffers, and InvalidInput for a folder that is a past, or whose log is elsewhere.
+    Raises EmbedderDiffers, WrongKey, KeysUnreachable, KeysRefused, and InvalidInput for a folder that is a past, or whose log is
+    elsewhere.
     """
     check_not_moved(settings.folder)
+    place = place_of(settings)
+    if isinstance(place, Postgres):
+        rows_at(place).close()
     if (settings.folder / WHOLE).exists():
         raise InvalidInput(
             f'{settings.folder} is a past, and nothing can run in it; open it with Memory.open("{settings.folder}")'

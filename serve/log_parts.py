@@ -11,6 +11,7 @@ from memfold.projections.generations import Generations
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import EVENTS
+from memfold.serve.keys import keys_of
 from memfold.serve.partition_count import known_partitions, note_partitions
 from memfold.serve.repartitioned import check_not_moved
 from memfold.serve.settings import Settings
@@ -56,7 +57,7 @@ class LogParts:
         known = known_partitions(home)
         partitions = ensure_topics(connection, settings.topic_plan(), roles, known, beyond=beyond)
         note_partitions(home, partitions)
-        keys = KeyStore(home / "keys.db", settings.key_encrypting_key())
+        keys = keys_of(settings)
         reader = LogReader(connection)
         _refuse_lost_keys(keys, reader, partitions)
         projections = home / "projections"
@@ -81,5 +82,5 @@ def _refuse_lost_keys(keys: KeyStore, reader: LogReader, partitions: int) -> Non
     )
     if written:
         raise WrongKey(
-            f"the key store is empty, but {EVENTS} holds {written} events that it cannot open. Restore keys.db from a backup"
+            f"the key store is empty, but {EVENTS} holds {written} events that it cannot open. Restore it from a backup"
         )

@@ -34,6 +34,7 @@ from memfold.schemas.partitions import EVENTS
 from memfold.serve.audit_settings import account
 from memfold.serve.caller import reranking_of
 from memfold.serve.embedding import models_of
+from memfold.serve.keys import is_there, keys_of, place_of
 from memfold.serve.past import Past
 from memfold.serve.past_relations import RelationsUntil, later_than
 from memfold.serve.settings import Settings
@@ -171,16 +172,16 @@ class PastCaller:
 
 def _keys_of(settings: Settings) -> KeyStore:
     """The deployment's key store, which must be there: a past has no keys, so that who is erased stays erased."""
-    path = settings.folder / "keys.db"
-    if not path.is_file():
+    place = place_of(settings)
+    if not is_there(settings):
         raise InvalidInput(
-            f"{path} is not there, and a past is read with the key store of its deployment; pass home=, the folder that has it"
+            f"{place} is not there, and a past is read with the key store of its deployment; pass home=, the folder that has it"
         )
     if settings.key is None and not (settings.folder / "key").is_file():
         raise WrongKey(
-            f"no key opens {path}: there is no {settings.folder / 'key'}; set MEMFOLD_KEY to the key it was made with"
+            f"no key opens {place}: there is no {settings.folder / 'key'}; set MEMFOLD_KEY to the key it was made with"
         )
-    return KeyStore(path, settings.key_encrypting_key())
+    return keys_of(settings)
 
 
 def _graph_of(path: Path, partition: int) -> GraphShard:

@@ -15,6 +15,7 @@ from memfold.replay.past_build import build_past, check_folder
 from memfold.replay.past_log import ArchivedTopics, KafkaTopics
 from memfold.replay.past_manifest import Manifest
 from memfold.replay.progress import Watch, unwatched
+from memfold.serve.keys import is_there
 from memfold.serve.replaying import origin_of
 from memfold.serve.settings import Settings
 from memfold.streams.reader import LogReader
@@ -38,7 +39,7 @@ def past_at(
         )
     folder = folder.expanduser().absolute()
     check_folder(folder, then, settings.tenant, settings.folder)
-    if not (settings.folder / "keys.db").is_file():
+    if not is_there(settings):
         raise InvalidInput(
             f"{settings.folder} has no key store, so there is nothing to build from; name another --home"
         )

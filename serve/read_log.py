@@ -89,7 +89,8 @@ class KafkaReadLog:
 
     def _sealed(self, read: Read) -> Iterator[Sealed]:
         read_id, now = str(uuid.uuid4()), datetime.now(UTC)
-        own = self._keys.known_subject(self._tenant, "tenant", self._tenant)
+        names_somebody = read.body.agent_id is not None or read.body.run_id is not None
+        own = self._keys.known_subject(self._tenant, "tenant", self._tenant) if names_somebody else None
         for subject, memory_ids in read.memory_ids.items():
             # The tenant's key outlives everybody's: what may name a person is not sealed with it.
             body = replace(read.body, agent_id=None, run_id=None) if subject == own else read.body

@@ -26,12 +26,12 @@ from memfold.replay.repartitioning import (
     roots_of,
 )
 from memfold.replay.restoring import LogRestorer, Restored
-from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import Tree, key_of
 from memfold.schemas.records import LogRecord
 from memfold.serve.before_repartitioning import check_homes, check_new_kafka, check_old_kafka
 from memfold.serve.embedding import models_of
 from memfold.serve.kafka_of import held_kafka_of
+from memfold.serve.keys import FILE, keys_of
 from memfold.serve.new_cluster import NewCluster
 from memfold.serve.repartitioned import (
     BEGUN,
@@ -122,19 +122,21 @@ def _check_still(ends: dict[Tree, int], now: dict[Tree, int]) -> None:
 
 
 def _copy_keys(home: Path, into: Path) -> None:
-    """The key store as it is now, and the key to it unless it is kept elsewhere."""
-    new = into / "keys.db.new"
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    with closing(sqlite3.connect(home / "keys.db")) as source, closing(sqlite3.connect(new)) as copy:
-        source.backup(copy)
-    new.replace(into / "keys.db")
+    """The key store as it is now, and the key to it unless it is kept elsewhere. One in PostgreSQL is that of both homes."""
     if (home / "key").is_file():
         shutil.copy2(home / "key", into / "key")
+    if not (home / FILE).is_file():
+        return
+    new = into / f"{FILE}.new"
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with closing(sqlite3.connect(home / FILE)) as source, closing(sqlite3.connect(new)) as copy:
+        source.backup(copy)
+    new.replace(into / FILE)
 
 
 def _tenants(new: Settings) -> set[bytes]:
-    with closing(KeyStore(new.folder / "keys.db", new.key_encrypting_key())) as keys:
+    with closing(keys_of(new)) as keys:
         return {key_of(*each) for each in keys.tenants()}
 
 

@@ -28,6 +28,7 @@ from memfold.replay.reembedding import Embedding
 from memfold.replay.rollback import previous_of, rollback
 from memfold.serve.embedded import running_stack
 from memfold.serve.embedding import models_of
+from memfold.serve.keys import place_of
 from memfold.serve.parts import Parts
 from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
@@ -119,7 +120,9 @@ def origin_of(settings: Settings, source: str, models: ModelSettings | None = No
         asyncio.run(parts.close())
     embedding = embedding_of(settings, models)
     kek = settings.key_encrypting_key()
-    return partitions, Origin(settings.folder, kek, embedding, connection, settings.index_above)
+    return partitions, Origin(
+        settings.folder, place_of(settings), kek, embedding, connection, settings.index_above
+    )
 
 
 def embedding_of(settings: Settings, models: ModelSettings | None = None) -> Embedding:

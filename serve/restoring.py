@@ -30,9 +30,9 @@ from memfold.replay.build import PROJECTIONS, BuiltShard
 from memfold.replay.compared import Compared
 from memfold.replay.restoring import LogRestorer, Restored, archived_keys, lost_commands
 from memfold.schemas.errors import WrongKey
-from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import COMMANDS, partition_of_key
 from memfold.serve.kafka_of import kafka_of
+from memfold.serve.keys import keys_of, place_of
 from memfold.serve.partition_count import FILE, known_partitions
 from memfold.serve.replaying import rebuild_served
 from memfold.serve.seals import archive_of, seals_of
@@ -135,15 +135,15 @@ def record_of(whole: Whole) -> dict[str, Any]:
 
 
 def _check_keys(settings: Settings) -> None:
-    store = settings.folder / "keys.db"
-    if not store.exists():
+    place = place_of(settings)
+    if isinstance(place, Path) and not place.exists():
         raise WrongKey(
-            f"{store} is not there: without the keys nothing in the archive can be opened. Put back keys.db and its key first"
+            f"{place} is not there: without the keys nothing in the archive can be opened. Put back keys.db and its key first"
         )
-    with closing(KeyStore(store, settings.key_encrypting_key())) as keys:
+    with closing(keys_of(settings)) as keys:
         if not keys.holds_keys():
             raise WrongKey(
-                f"{store} holds no keys: nothing in the archive can be opened. Restore keys.db from a backup"
+                f"{place} holds no keys: nothing in the archive can be opened. Restore it from a backup"
             )
 
 
@@ -188,7 +188,7 @@ def _fill(settings: Settings, connection: Connection, told: Told) -> list[Restor
     plan = settings.topic_plan()
     with (
         closing(LogReader(connection)) as reader,
-        closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys,
+        closing(keys_of(settings)) as keys,
     ):
         begun = ready_to_be_filled(connection, reader, plan)
         archive = archive_of(settings)

@@ -27,9 +27,9 @@ from memfold.projections.archive_segments import segments
 from memfold.projections.archive_source import ArchiveSource
 from memfold.schemas.codec import decode_envelope
 from memfold.schemas.errors import Unreadable
-from memfold.schemas.keystore import KeyStore
 from memfold.schemas.partitions import KEPT, key_of
 from memfold.serve.embedded import running_stack
+from memfold.serve.keys import is_there, keys_of
 from memfold.serve.parts import Parts
 from memfold.serve.repartitioned import check_made, made_from
 from memfold.serve.settings import Settings
@@ -129,8 +129,7 @@ class Checking:
                 )
             self.log = LogReader(settings.connection(servers))
             self._closing.callback(self.log.close)
-        store = settings.folder / "keys.db"
-        self.keys = KeyStore(store, settings.key_encrypting_key()) if store.exists() else None
+        self.keys = keys_of(settings) if is_there(settings) else None
         if self.keys is not None:
             self._closing.callback(self.keys.close)
 

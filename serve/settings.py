@@ -62,6 +62,11 @@ class Settings(Credentials, _Place):
     key: SecretStr | None = Field(
         default=None, description="Key-encrypting key, 32 bytes in base64. Unset: home/key."
     )
+    key_store: SecretStr | None = Field(
+        default=None,
+        description="Address of a PostgreSQL (libpq's) that holds the key store, for machines that share a home; needs the extra "
+        "postgres. Unset: home/keys.db.",
+    )
     patience: float = Field(
         default=30.0, gt=0, description="Seconds that a write waits to be decided and seen."
     )

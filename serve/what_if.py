@@ -26,9 +26,9 @@ from memfold.replay.what_if import WhatIf, answers_of, asked_of, what_if
 from memfold.replay.what_if_asked import Commands, commands_inside
 from memfold.replay.what_if_report import Asking, Prices, estimate_report, what_if_report
 from memfold.replay.what_if_shadow import ShadowTopics, shadow_events
-from memfold.schemas.keystore import KeyStore
 from memfold.schemas.records import ModelCall
 from memfold.serve.embedding import models_of
+from memfold.serve.keys import keys_of
 from memfold.serve.replaying import origin_of
 from memfold.serve.settings import Settings
 from memfold.streams.reader import LogReader
@@ -53,7 +53,7 @@ async def what_if_of(
     """Raises InvalidInput, TooMuchToOpen, WhatIfStopped, and what reading the log raises."""
     moment = datetime.now(UTC)
     folder = await asyncio.to_thread(_checked_shadow, settings, wanted, moment)
-    with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
+    with closing(keys_of(settings)) as keys:
         commands = await asyncio.to_thread(commands_inside, auditor.log, wanted.bounds, keys.erased())
     found = await _decided(settings, commands, wanted, watch)
     asking = Asking(wanted.bounds, _differs(settings, wanted), wanted.prices)
@@ -131,7 +131,7 @@ def _checked_shadow(settings: Settings, wanted: Wanted, moment: datetime) -> Pat
 def _write_shadow(settings: Settings, found: WhatIf, folder: Path, moment: datetime) -> None:
     partitions, origin = origin_of(settings, "kafka")
     assert origin.connection is not None
-    with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
+    with closing(keys_of(settings)) as keys:
         events = shadow_events(found, keys)
     with closing(LogReader(origin.connection)) as reader:
         log = ShadowTopics(KafkaTopics(reader), events)

@@ -36,7 +36,9 @@ class ArchivedLog:
         self._ends = [0] * partitions
 
     def origin(self) -> Origin:
-        return Origin(self.home, KEK, Embedding(ModelSettings(), self.home / "embeddings"))
+        return Origin(
+            self.home, self.home / "keys.db", KEK, Embedding(ModelSettings(), self.home / "embeddings")
+        )
 
     def archive(self, events: int) -> None:
         """Let the archive have the first `events` of each partition."""

@@ -22,6 +22,13 @@ class Added:
     longest: float
 
 
+def memory_of(settings: Settings, patience: float = 30.0) -> AsyncMemory:
+    """A caller of the deployment."""
+    keys = None if settings.key_store is None else settings.key_store.get_secret_value()
+    servers = settings.bootstrap_servers
+    return AsyncMemory(home=settings.home, bootstrap_servers=servers, key_store=keys, patience=patience)
+
+
 async def add_until_there(
     memory: AsyncMemory, text: str, key: str, *, wait: bool = True, **whose: Any
 ) -> str:
@@ -42,9 +49,7 @@ async def adding(
     numbers, ids = count(), list[str]()
     texts: dict[str, list[str]] = {name: [] for name in names}
     longest = 0.0
-    async with AsyncMemory(
-        home=settings.home, bootstrap_servers=settings.bootstrap_servers, patience=patience
-    ) as memory:
+    async with memory_of(settings, patience) as memory:
 
         async def one_after_the_other() -> None:
             nonlocal longest

@@ -64,15 +64,17 @@ from memfold.serve.logs import log_to_stderr
 log_to_stderr()
 for count in range(3):
     logging.getLogger("opentelemetry.exporter").warning("no answer from %s", count)
+    logging.getLogger("aiokafka.client").error("no broker %s", count)
     logging.getLogger("memfold.somewhere").warning("once more")
 """
 
 
-def test_a_collector_that_is_away_does_not_fill_the_log() -> None:
+def test_a_collector_or_a_broker_that_is_away_does_not_fill_the_log() -> None:
     done = subprocess.run([sys.executable, "-c", REPEATING], capture_output=True, text=True, check=True)
     lines = done.stderr.splitlines()
     assert len([line for line in lines if line.endswith("no answer from 0")]) == 1
-    assert len(lines) == 1 + 3
+    assert len([line for line in lines if line.endswith("no broker 0")]) == 1
+    assert len(lines) == 2 + 3
 
 
 def test_another_format_is_refused_by_name() -> None:

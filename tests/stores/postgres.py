@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from memfold.infra.ports import LOOPBACK, free_ports
 
 _SYSTEM = Path("/usr/lib/postgresql")
 
@@ -31,30 +32,32 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Its address, while it runs. PostgreSQL refuses root: then it runs as nobody."""
+def postgres(folder: Path, port: int | None = None, host: str = LOOPBACK) -> Iterator[str]:
+    """Its address, while it runs; what it held before, where it ran in this folder. PostgreSQL refuses root: then it runs as nobody."""
     found = binaries()
     assert found is not None
     given: dict[str, Any] = {"cwd": "/", "env": {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}}
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     if os.geteuid() == 0:
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         given |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     data = folder / "data"
     initialised = [str(found / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
-    subprocess.run(initialised, check=True, capture_output=True, **given)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+    if not data.exists():
+        subprocess.run(initialised, check=True, capture_output=True, **given)
+        with (data / "pg_hba.conf").open("a") as trusted:
+            trusted.write("host all all samenet trust\n")
+    if port is None:
+        (port,) = free_ports(1)
+    options = f"-p {port} -c listen_addresses={host} -c unix_socket_directories= -c fsync=off"
     control = [str(found / "pg_ctl"), "-D", str(data), "-w", "-t", "60"]
     log = str(data / "server.log")
     subprocess.run(
         [*control, "-o", options, "-l", log, "start"], check=True, stdout=subprocess.DEVNULL, **given
     )
     try:
-        yield f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+        yield f"host={host} port={port} user=postgres dbname=postgres"
     finally:
         # By the pid in its own data folder.
         subprocess.run([*control, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL, **given)
