@@ -18,6 +18,15 @@ def replace_durably(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def sync_files(path: Path) -> None:
+    """Makes the files of a folder, and their names, outlive a power cut."""
+    for found in path.iterdir():
+        if found.is_file():
+            with found.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_directory(path)
+
+
 def sync_directory(path: Path) -> None:
     """Makes renames in a folder outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -50,8 +50,7 @@ class GraphShard:
     """
 
     def __init__(self, path: Path, partition: int, read_only: bool = False) -> None:
-        self.partition = partition
-        self._path = path
+        self.partition, self.path = partition, path
         self._using = RLock()
         self._active = ActiveAssertions()
         self._past = PastAssertions()
@@ -195,7 +194,7 @@ class GraphShard:
     def _store(self) -> GraphStore:
         if self._open is None:
             raise ViewUnreachable(
-                f"{self._path} is not open here any more: it was closed, or a commit failed; ask the worker that has "
+                f"{self.path} is not open here any more: it was closed, or a commit failed; ask the worker that has "
                 f"partition {self.partition} now, or open it again"
             )
         return self._open

@@ -37,7 +37,7 @@ FLUSH = 50_000
 REMOVED_AT_ONCE = 10_000
 """Quads that one update removes after a bulk load: its memory, and the time that Oxigraph takes for one, grow with them."""
 
-STORE = "oxigraph"
+STORE, LOCK = "oxigraph", "writer.lock"
 _PLACED = f"SELECT ?node ?field ?value {{ GRAPH {named(POSITION)} {{ ?node ?field ?value }} }}"
 _INTEGER = ox.NamedNode(XSD + "integer")
 
@@ -52,7 +52,7 @@ class GraphStore:
         self._path, self._read_only = path, read_only
         if not read_only:
             path.mkdir(parents=True, exist_ok=True)
-        self._lock = (path / "writer.lock").open("r" if read_only else "a")
+        self._lock = (path / LOCK).open("r" if read_only else "a")
         self._placed: list[Quad] = []
         self._unflushed = 0
         try:

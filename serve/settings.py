@@ -79,6 +79,16 @@ class Settings(Credentials, _Place):
         ge=1,
         description="Memories in a partition from which on the worker keeps indices for searches across subjects.",
     )
+    local_graphs: Path | None = Field(
+        default=None,
+        description="A folder of this machine where its worker keeps its graph shards, with snapshots in the home for whoever gets their "
+        "partitions next. Unset: the shards are in the home.",
+    )
+    graph_snapshot_minutes: float = Field(
+        default=10.0,
+        gt=0,
+        description="With local_graphs: how often a snapshot is made of a shard that has changed.",
+    )
     previous_generation_hours: float = Field(
         default=72.0,
         ge=0.1,

@@ -15,6 +15,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
+from memfold.projections.local_graphs import LocalGraphs
 from memfold.projections.proposals import Proposals
 from memfold.providers.breaker import BreakerState
 from memfold.providers.presets import breakers_of, close_models, judges_from
@@ -24,6 +25,7 @@ from memfold.replay.source import KafkaSource
 from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedding import ServedEmbedder, check_embedder, models_of, record_first
+from memfold.serve.graph_snapshots import keep_snapshots
 from memfold.serve.metering import Metering
 from memfold.serve.metrics_site import MetricsSite
 from memfold.serve.parts import Parts
@@ -66,6 +68,7 @@ class Worker:
         self._sinks: dict[str, dict[int, ShardSink]] = {role: {} for role in self._generations}
         self._archives: dict[tuple[str, int], ArchiveSink] = {}
         self._graphs: dict[int, GraphShard] = {}
+        self._local = self._local_graphs()
         self._ledgers: dict[int, Ledger] = {}
         self._outcomes = Outcomes()
         self._metering = Metering()
@@ -82,6 +85,8 @@ class Worker:
         check_embedder(self._parts.settings.models, self._parts.vectors)
         for generations in self._generations.values():
             generations.remove_previous(self._parts.settings.previous_generation_hours * 3600)
+        if self._local is not None:
+            self._local.tidy()
         writer = self._parts.writer()
         self._closing.callback(writer.close)
         quarantine = Quarantine(writer)
@@ -94,10 +99,23 @@ class Worker:
             self._closing.push_async_callback(processor.stop)
         await asyncio.gather(*(processor.start() for processor in self.processors))
         self._begin_upkeep()
+        self._begin_snapshots()
         self._begin_scrubbing()
         await self._serve_view(quarantine)
         if self._parts.settings.metrics.port is not None:
             await self._serve_metrics(quarantine)
+
+    def _local_graphs(self) -> LocalGraphs | None:
+        folder = self._parts.settings.local_graphs
+        if folder is None or "graph" not in self.roles:
+            return None
+        return LocalGraphs(folder.expanduser().absolute(), self._parts.graphs)
+
+    def _begin_snapshots(self) -> None:
+        if self._local is not None:
+            every = self._parts.settings.graph_snapshot_minutes * 60
+            task = asyncio.create_task(keep_snapshots(self._local, self._graphs, every), name="snapshots")
+            self._closing.push_async_callback(_cancelled, task)
 
     async def _serve_metrics(self, quarantine: Quarantine) -> None:
         site = MetricsSite(
@@ -210,8 +228,11 @@ class Worker:
             self._graphs[partition] = shard
 
     def _open_shard(self, role: str, generation: str, partition: int) -> Shard:
-        settings, path = self._parts.settings, self._generations[role].shard_path(generation, partition)
-        vectors = role == "vector"
+        settings, vectors = self._parts.settings, role == "vector"
+        if self._local is not None and not vectors:
+            path = self._local.fetched(generation, partition)
+        else:
+            path = self._generations[role].shard_path(generation, partition)
         embedding = (
             self._embedding(generation) if vectors else Embedding(settings.models, settings.embeddings)
         )

@@ -1,0 +1,203 @@
+"""Graph shards on a machine's own disk, with snapshots of them where every machine finds them.
+
+    <local>/g0001/p0003                       the shard that this machine's worker writes
+    <home>/projections/graph/g0001/p0003      the newest snapshot: a link into
+    <home>/projections/graph/g0001/snapshots/p0003/000000004711-5f2c…
+
+Oxigraph is a RocksDB, which wants a disk; what is on it is asked through workers only. A partition that moves to another machine is
+opened there from the snapshot, and the log tells the rest. Without a local folder the shard lies where the snapshot would, and the
+link's place is also where a rebuild puts what it built: what lies there is a shard in either case, and never written beside a reader.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
+from memfold.projections.durable import sync_directory, sync_files
+from memfold.projections.generations import Generations
+from memfold.projections.graph import GraphShard
+from memfold.projections.graph_snapshot import GraphSnapshot
+from memfold.projections.graph_store import LOCK, STORE
+
+SNAPSHOTS, ID = "snapshots", "id"
+_LINKED = ".linked-"
+KEPT = 2
+"""Of a partition: the newest, and one that somebody may just be copying."""
+WORTH_COPYING = 10_000
+"""Records that a shard has to lie behind before it is copied anew: reading so many from the log takes a second or two."""
+
+
+class LocalGraphs:
+    """The shards of one machine below `folder`, for any thread. Raises OSError where a disk is full: then nothing has changed."""
+
+    def __init__(self, folder: Path, generations: Generations) -> None:
+        """Raises InvalidInput where the folder is another deployment's."""
+        self._folder, self._generations = folder, generations
+        self._published: dict[Path, tuple[int, Path]] = {}
+        """{shard: (offset, snapshot)}, since it was opened here: only for those equal names are equal files."""
+        self._check_whose()
+
+    def _check_whose(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._generations.folder.mkdir(parents=True, exist_ok=True)
+        home = _first(self._generations.folder / ID, uuid.uuid4().hex)
+        if _first(self._folder / ID, home) != home:
+            raise InvalidInput(
+                f"{self._folder} holds the graphs of another deployment than {self._generations.folder}; name a folder of its own "
+                "(MEMFOLD_LOCAL_GRAPHS)"
+            )
+
+    def fetched(self, generation: str, partition: int) -> Path:
+        """Where the shard is to be opened; copied from the newest snapshot if that is far ahead of it, or it is not there.
+
+        Raises ShardLocked where another process has it.
+        """
+        path = self._folder / generation / f"p{partition:04d}"
+        with _alone(path):
+            self._published.pop(path, None)
+            mine = _offset_of(path)
+            while (found := self._newest(generation, partition)) is not None:
+                snapshot, offset = found
+                if mine is not None and offset < mine + WORTH_COPYING:
+                    break
+                with suppress(FileNotFoundError):
+                    # Gone meanwhile: there is a newer one.
+                    _copy(snapshot / STORE, path / STORE)
+                    break
+        return path
+
+    def publish(self, shard: GraphShard) -> int | None:
+        """Make what a shard of this folder holds now the newest snapshot; its offset, None where there is one as new.
+
+        The shard stands still only while its files are linked on its own disk. They are copied to the home after that.
+        """
+        generation, partition = shard.path.parent.name, shard.partition
+        last, found = self._published.get(shard.path), self._newest(generation, partition)
+        if found is not None and found[1] >= shard.position().offset:
+            return None
+        folder = self._generations.path(generation) / SNAPSHOTS / shard.path.name
+        folder.mkdir(parents=True, exist_ok=True)
+        linked, new = self._folder / f"{_LINKED}{uuid.uuid4().hex}", folder / f".new-{uuid.uuid4().hex}"
+        try:
+            shard.copy(linked)
+            offset = GraphSnapshot(linked).position.offset
+            _copy(linked / STORE, new / STORE, last[1] / STORE if last else None)
+            (new / LOCK).touch()
+            sync_directory(new)
+            snapshot = folder / f"{offset:012d}-{uuid.uuid4().hex[:8]}"
+            new.rename(snapshot)
+        finally:
+            shutil.rmtree(linked, ignore_errors=True)
+            shutil.rmtree(new, ignore_errors=True)
+        self._point(generation, partition, snapshot)
+        self._published[shard.path] = offset, snapshot
+        for old in sorted(folder.glob("[0-9]*"))[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+        return offset
+
+    def _point(self, generation: str, partition: int, snapshot: Path) -> None:
+        place = self._generations.shard_path(generation, partition)
+        if place.is_dir() and not place.is_symlink():
+            # What a rebuild put there, or a worker that had no folder of its own.
+            place.rename(snapshot.parent / f"{0:012d}-{uuid.uuid4().hex[:8]}")
+        link = place.with_name(f".link-{uuid.uuid4().hex}")
+        link.symlink_to(snapshot.relative_to(place.parent))
+        link.replace(place)
+        sync_directory(place.parent)
+
+    def _newest(self, generation: str, partition: int) -> tuple[Path, int] | None:
+        """A folder that stays what it is, and its offset; None where there is none."""
+        place = self._generations.shard_path(generation, partition)
+        while True:
+            try:
+                snapshot = place.resolve(strict=True)
+            except FileNotFoundError:
+                return None
+            offset = _offset_of(snapshot)
+            if offset is not None:
+                return snapshot, offset
+            if snapshot == place.resolve():
+                return None
+
+    def tidy(self) -> None:
+        """Remove what belongs to generations that are neither there nor served, and what a killed process left an hour ago."""
+        wanted = {self._generations.served(), *self._generations.existing()}
+        for found in self._folder.glob("g[0-9]*"):
+            if found.name not in wanted:
+                shutil.rmtree(found, ignore_errors=True)
+        for found in self._folder.glob(f"{_LINKED}*"):
+            if time.time() - found.stat().st_mtime > 3_600:
+                shutil.rmtree(found, ignore_errors=True)
+
+
+def _first(path: Path, text: str) -> str:
+    """The file's text: `text` where it was not there."""
+    mine = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    mine.write_text(text)
+    try:
+        os.link(mine, path)
+    except FileExistsError:
+        pass
+    finally:
+        mine.unlink()
+    return path.read_text()
+
+
+def _offset_of(path: Path) -> int | None:
+    """Of a closed shard; None where none is, or where it cannot be read: it counts as missing then, and is made anew."""
+    if not (path / STORE).is_dir():
+        return None
+    try:
+        return GraphSnapshot(path).position.offset
+    except ShardDamaged:
+        return None
+
+
+def _copy(store: Path, to: Path, known: Path | None = None) -> None:
+    """Replace the folder `to`. Tables of an earlier copy of the same lineage, `known`, are linked: RocksDB writes none twice."""
+    new = to.with_name(f".copy-{uuid.uuid4().hex}")
+    new.mkdir(parents=True)
+    try:
+        for found in store.iterdir():
+            if found.name == "LOCK" or not found.is_file():
+                continue
+            same = None if known is None or found.suffix != ".sst" else known / found.name
+            if same is None or not _linked(same, new / found.name, found.stat().st_size):
+                shutil.copyfile(found, new / found.name)
+        sync_files(new)
+        shutil.rmtree(to, ignore_errors=True)
+        new.rename(to)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _linked(known: Path, to: Path, size: int) -> bool:
+    try:
+        if known.stat().st_size != size:
+            return False
+        os.link(known, to)
+    except OSError:
+        # It is gone, or the file system has no links.
+        return False
+    return True
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise ShardLocked(
+                f"{path} is open for writing elsewhere; stop that worker, or wait until it has gone"
+            ) from held
+        yield
