@@ -5,8 +5,8 @@
     <home>/projections/graph/g0001/snapshots/p0003/000000004711-5f2c…
 
 Oxigraph is a RocksDB, which wants a disk; what is on it is asked through workers only. A partition that moves to another machine is
-opened there from the snapshot, and the log tells the rest. Without a local folder the shard lies where the snapshot would, and the
-link's place is also where a rebuild puts what it built: what lies there is a shard in either case, and never written beside a reader.
+opened there from the snapshot, and the log tells the rest. The link's place is where a worker without a local folder has its shard,
+and where a rebuild puts what it built: what lies there is a shard in either case. It is read and replaced under its writer's lock.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from memfold.memory.errors import InvalidInput, ShardDamaged, ShardLocked
-from memfold.projections.durable import sync_directory, sync_files
+from memfold.memory.errors import InvalidInput
+from memfold.projections.durable import sync_directory
 from memfold.projections.generations import Generations
 from memfold.projections.graph import GraphShard
+from memfold.projections.graph_files import copy_store, locked, offset_of
 from memfold.projections.graph_snapshot import GraphSnapshot
 from memfold.projections.graph_store import LOCK, STORE
 
@@ -61,16 +61,18 @@ class LocalGraphs:
         Raises ShardLocked where another process has it.
         """
         path = self._folder / generation / f"p{partition:04d}"
-        with _alone(path):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / LOCK).touch()
+        with locked(path, fcntl.LOCK_EX):
             self._published.pop(path, None)
-            mine = _offset_of(path)
+            mine = offset_of(path)
             while (found := self._newest(generation, partition)) is not None:
                 snapshot, offset = found
                 if mine is not None and offset < mine + WORTH_COPYING:
                     break
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError), locked(snapshot, fcntl.LOCK_SH):
                     # Gone meanwhile: there is a newer one.
-                    _copy(snapshot / STORE, path / STORE)
+                    copy_store(snapshot / STORE, path / STORE)
                     break
         return path
 
@@ -89,7 +91,7 @@ class LocalGraphs:
         try:
             shard.copy(linked)
             offset = GraphSnapshot(linked).position.offset
-            _copy(linked / STORE, new / STORE, last[1] / STORE if last else None)
+            copy_store(linked / STORE, new / STORE, last[1] / STORE if last else None)
             (new / LOCK).touch()
             sync_directory(new)
             snapshot = folder / f"{offset:012d}-{uuid.uuid4().hex[:8]}"
@@ -107,25 +109,29 @@ class LocalGraphs:
         place = self._generations.shard_path(generation, partition)
         if place.is_dir() and not place.is_symlink():
             # What a rebuild put there, or a worker that had no folder of its own.
-            place.rename(snapshot.parent / f"{0:012d}-{uuid.uuid4().hex[:8]}")
+            with locked(place, fcntl.LOCK_EX):
+                place.rename(snapshot.parent / f"{0:012d}-{uuid.uuid4().hex[:8]}")
         link = place.with_name(f".link-{uuid.uuid4().hex}")
         link.symlink_to(snapshot.relative_to(place.parent))
         link.replace(place)
         sync_directory(place.parent)
 
     def _newest(self, generation: str, partition: int) -> tuple[Path, int] | None:
-        """A folder that stays what it is, and its offset; None where there is none."""
+        """A folder that stays what it is, and its offset; None where there is none, or none that can be read. Raises ShardLocked."""
         place = self._generations.shard_path(generation, partition)
         while True:
             try:
                 snapshot = place.resolve(strict=True)
             except FileNotFoundError:
                 return None
-            offset = _offset_of(snapshot)
-            if offset is not None:
-                return snapshot, offset
-            if snapshot == place.resolve():
-                return None
+            try:
+                with locked(snapshot, fcntl.LOCK_SH):
+                    offset = offset_of(snapshot)
+            except FileNotFoundError:
+                if snapshot.exists():
+                    return None
+                continue
+            return None if offset is None else (snapshot, offset)
 
     def tidy(self) -> None:
         """Remove what belongs to generations that are neither there nor served, and what a killed process left an hour ago."""
@@ -136,6 +142,15 @@ class LocalGraphs:
         for found in self._folder.glob(f"{_LINKED}*"):
             if time.time() - found.stat().st_mtime > 3_600:
                 shutil.rmtree(found, ignore_errors=True)
+
+
+def check_not_a_snapshot(path: Path) -> None:
+    """Raises InvalidInput where a shard that is to be written is a snapshot of another machine's."""
+    if path.is_symlink():
+        raise InvalidInput(
+            f"{path} is a snapshot: the graphs of this home are on its machines' own disks. Set MEMFOLD_LOCAL_GRAPHS to a folder of this "
+            "one, as its other workers have it; or, to have them in the home again, stop all and `memfold replay rebuild graph`"
+        )
 
 
 def _first(path: Path, text: str) -> str:
@@ -149,55 +164,3 @@ def _first(path: Path, text: str) -> str:
     finally:
         mine.unlink()
     return path.read_text()
-
-
-def _offset_of(path: Path) -> int | None:
-    """Of a closed shard; None where none is, or where it cannot be read: it counts as missing then, and is made anew."""
-    if not (path / STORE).is_dir():
-        return None
-    try:
-        return GraphSnapshot(path).position.offset
-    except ShardDamaged:
-        return None
-
-
-def _copy(store: Path, to: Path, known: Path | None = None) -> None:
-    """Replace the folder `to`. Tables of an earlier copy of the same lineage, `known`, are linked: RocksDB writes none twice."""
-    new = to.with_name(f".copy-{uuid.uuid4().hex}")
-    new.mkdir(parents=True)
-    try:
-        for found in store.iterdir():
-            if found.name == "LOCK" or not found.is_file():
-                continue
-            same = None if known is None or found.suffix != ".sst" else known / found.name
-            if same is None or not _linked(same, new / found.name, found.stat().st_size):
-                shutil.copyfile(found, new / found.name)
-        sync_files(new)
-        shutil.rmtree(to, ignore_errors=True)
-        new.rename(to)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _linked(known: Path, to: Path, size: int) -> bool:
-    try:
-        if known.stat().st_size != size:
-            return False
-        os.link(known, to)
-    except OSError:
-        # It is gone, or the file system has no links.
-        return False
-    return True
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.mkdir(parents=True, exist_ok=True)
-    with (path / LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
-            raise ShardLocked(
-                f"{path} is open for writing elsewhere; stop that worker, or wait until it has gone"
-            ) from held
-        yield

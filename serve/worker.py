@@ -15,7 +15,7 @@ from memfold.projections.archive import ArchiveShard
 from memfold.projections.base import Shard, Standing
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_index import OxigraphRelations
-from memfold.projections.local_graphs import LocalGraphs
+from memfold.projections.local_graphs import LocalGraphs, check_not_a_snapshot
 from memfold.projections.proposals import Proposals
 from memfold.providers.breaker import BreakerState
 from memfold.providers.presets import breakers_of, close_models, judges_from
@@ -233,6 +233,7 @@ class Worker:
             path = self._local.fetched(generation, partition)
         else:
             path = self._generations[role].shard_path(generation, partition)
+            check_not_a_snapshot(path)
         embedding = (
             self._embedding(generation) if vectors else Embedding(settings.models, settings.embeddings)
         )

@@ -17,8 +17,9 @@ from memfold.memory.errors import InvalidInput, ShardLocked
 from memfold.projections import local_graphs
 from memfold.projections.generations import FIRST, Generations
 from memfold.projections.graph import GraphShard
+from memfold.projections.graph_files import copy_store
 from memfold.projections.graph_snapshot import GraphSnapshot
-from memfold.projections.local_graphs import KEPT, SNAPSHOTS, LocalGraphs
+from memfold.projections.local_graphs import KEPT, SNAPSHOTS, LocalGraphs, check_not_a_snapshot
 from memfold.schemas.records import Event
 from tests.projections.graph_events import asserts, event, feed, retracts
 from tests.small_disk import small_disk
@@ -100,6 +101,12 @@ def test_what_is_hardly_behind_is_not_copied(disk: Path, home: Generations) -> N
         assert behind.position().offset == 19
 
 
+def test_a_place_without_a_shard_is_none(disk: Path, home: Generations) -> None:
+    home.shard_path(FIRST, 0).mkdir(parents=True)
+    with closing(opened(LocalGraphs(disk / "one", home))) as shard:
+        assert shard.position().offset == -1
+
+
 def test_who_was_overtaken_publishes_nothing(disk: Path, home: Generations) -> None:
     one, other = LocalGraphs(disk / "one", home), LocalGraphs(disk / "other", home)
     with closing(opened(one)) as old, closing(opened(other)) as new:
@@ -141,19 +148,19 @@ def test_a_snapshot_that_is_taken_away_while_it_is_copied(
     disk: Path, home: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = LocalGraphs(disk / "one", home), LocalGraphs(disk / "other", home)
-    copies = local_graphs._copy
+    copies = copy_store
     with closing(opened(one)) as shard:
         caught_up(shard, 10)
         one.publish(shard)
 
         def overtaken(store: Path, to: Path, known: Path | None = None) -> None:
-            monkeypatch.setattr(local_graphs, "_copy", copies)
+            monkeypatch.setattr(local_graphs, "copy_store", copies)
             for _ in range(KEPT + 1):
                 caught_up(shard, shard.position().offset + 2)
                 one.publish(shard)
             copies(store, to, known)
 
-        monkeypatch.setattr(local_graphs, "_copy", overtaken)
+        monkeypatch.setattr(local_graphs, "copy_store", overtaken)
         with closing(opened(other)) as copied:
             assert copied.position().offset == shard.position().offset
             assert copied.digest() == shard.digest()
@@ -163,6 +170,23 @@ def test_a_shard_that_another_process_has_is_not_replaced(disk: Path, home: Gene
     machine = LocalGraphs(disk / "one", home)
     with closing(opened(machine)), pytest.raises(ShardLocked, match="is open for writing elsewhere"):
         machine.fetched(FIRST, 0)
+
+
+def test_what_a_worker_without_a_folder_still_writes_is_waited_for(disk: Path, home: Generations) -> None:
+    one, other = LocalGraphs(disk / "one", home), LocalGraphs(disk / "other", home)
+    with closing(opened(one)) as ahead:
+        caught_up(ahead, 9)
+        with closing(GraphShard(home.shard_path(FIRST, 0), 0)) as shard:
+            caught_up(shard, 5)
+            with pytest.raises(ShardLocked):
+                other.fetched(FIRST, 0)
+            with pytest.raises(ShardLocked):
+                one.publish(ahead)
+        with closing(opened(other)) as behind:
+            assert behind.position().offset == 4
+        assert one.publish(ahead) == 8
+    with pytest.raises(InvalidInput, match=r"is a snapshot: .* Set MEMFOLD_LOCAL_GRAPHS"):
+        check_not_a_snapshot(home.shard_path(FIRST, 0))
 
 
 def test_the_folder_of_another_deployment_is_refused(disk: Path, home: Generations, tmp_path: Path) -> None:
