@@ -33,5 +33,6 @@ def move_keys(settings: Settings) -> int:
         if target.all_rows() != rows:
             target.fill(rows)
         note_elsewhere(settings.folder)
-        own.rename(settings.folder / MOVED)
+    # Only now that it is closed is everything in that one file; who comes in between finds the note.
+    own.rename(settings.folder / MOVED)
     return len(rows.keys)

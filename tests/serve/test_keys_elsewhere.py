@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +16,9 @@ import pytest
 from memfold import AsyncMemory
 from memfold.infra.ports import free_ports
 from memfold.schemas.errors import KeysRefused, KeysUnreachable, WrongKey
+from memfold.schemas.key_rows import Postgres
+from memfold.schemas.key_rows_sqlite import SqliteKeyRows
+from memfold.schemas.keystore import rows_at
 from memfold.serve.embedded import environment_of
 from memfold.serve.keys import ELSEWHERE, FILE
 from memfold.serve.moving_keys import MOVED, move_keys
@@ -79,7 +82,9 @@ async def test_keys_are_taken_to_postgres_while_nothing_runs(folder: Path, tmp_p
                 with pytest.raises(KeysRefused, match="is open in another process"):
                     move_keys(settings)
         assert "keys are in PostgreSQL now" in memfold(settings, "infra", "move-keys")
-        assert {FILE, ELSEWHERE, MOVED} & {one.name for one in own.folder.iterdir()} == {ELSEWHERE, MOVED}
+        assert sorted(one.name for one in own.folder.glob("keys.*")) == [MOVED, ELSEWHERE]
+        with closing(SqliteKeyRows(own.folder / MOVED)) as left, closing(rows_at(Postgres(address))) as held:
+            assert left.all_rows() == held.all_rows()
         with pytest.raises(WrongKey, match="MEMFOLD_KEY_STORE is not set"):
             await AsyncMemory(home=own.home).connect()
         with running_in(own.home, key_store=address):
