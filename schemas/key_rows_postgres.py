@@ -26,7 +26,6 @@ CREATE TABLE IF NOT EXISTS memfold_keys (
 );
 CREATE INDEX IF NOT EXISTS memfold_key_erased ON memfold_key_subjects (subject) WHERE sealed_name IS NULL;
 CREATE INDEX IF NOT EXISTS memfold_key_tenants ON memfold_key_subjects (tenant, subject);
-CREATE SEQUENCE IF NOT EXISTS memfold_key_destructions;
 """
 _MAKING = 7_301_466_201
 """The advisory lock under which tables are made: two that make the same one at the same moment would refuse each other."""
@@ -102,7 +101,6 @@ class PostgresKeyRows:
                 db.execute("UPDATE memfold_keys SET wrapped = NULL WHERE subject = %s", (subject,))
                 renamed = "UPDATE memfold_key_subjects SET sealed_name = NULL, lookup = %s WHERE subject = %s"
                 db.execute(renamed, (lookup, subject))
-                db.execute("SELECT nextval('memfold_key_destructions')")
             # The old rows are cleared from their pages, where nobody still reads them.
             db.execute("VACUUM memfold_keys, memfold_key_subjects")
 
@@ -114,7 +112,8 @@ class PostgresKeyRows:
         }
 
     def changes(self) -> int:
-        row = self._row("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM memfold_key_destructions")
+        """How many are erased; the index on them counts."""
+        row = self._row("SELECT count(*) FROM memfold_key_subjects WHERE sealed_name IS NULL")
         assert row is not None
         return int(row[0])
 
@@ -207,10 +206,8 @@ class PostgresKeyRows:
 
 def _made(db: psycopg.Connection) -> None:
     """Only where they are not there: who may not make tables may still use them."""
-    found = db.execute(
-        "SELECT to_regclass('memfold_keys'), to_regclass('memfold_key_destructions')"
-    ).fetchone()
-    if found is None or None in found:
+    found = db.execute("SELECT to_regclass('memfold_keys')").fetchone()
+    if found is None or found[0] is None:
         with db.transaction():
             db.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
             db.execute(_TABLES)

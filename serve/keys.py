@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from memfold.projections.durable import replace_durably
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.key_rows import KeyPlace, Postgres
 from memfold.schemas.keystore import KeyStore
@@ -53,4 +54,5 @@ def keys_of(settings: Settings) -> KeyStore:
 def note_elsewhere(home: Path) -> None:
     """Write down that its keys are not in the home."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (home / ELSEWHERE).write_text(_NOTE)
+    if not (home / ELSEWHERE).exists():
+        replace_durably(home / ELSEWHERE, _NOTE.encode())
