@@ -14,10 +14,10 @@ from memfold.serve.mirrors import Declared, Mirrors
 from memfold.serve.parts import Parts
 from memfold.serve.replaying import embedding_of
 from memfold.serve.tracing import Tracing
+from memfold.serve.until_stopped import until_stopped
 from memfold.serve.view_nearest import add_nearest
 from memfold.serve.view_server import View, view_application
 from memfold.serve.view_site import serve_view
-from memfold.serve.worker import until_stopped
 from memfold.stores.searching import NearestAsked, nearest
 from memfold.streams.processor import Processor
 from memfold.streams.progress import Progress
