@@ -6,7 +6,6 @@ stands there was replaced; nothing is signed with it.
 
 from __future__ import annotations
 
-import os
 import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from memfold.audit.notes import Signer, Verifier
 from memfold.audit.seal_errors import NoteRefused, SealKeyReplaced
+from memfold.projections.durable import write_once
 
 
 def seal_key(folder: Path) -> Signer:
@@ -26,9 +26,9 @@ def seal_key(folder: Path) -> Signer:
             raise SealKeyReplaced(f"{path} is gone, but {folder} holds seals of it; restore it from a copy")
         name = f"memfold/{secrets.token_hex(8)}"
         private = Ed25519PrivateKey.generate().private_bytes_raw()
-        _write_once(path, f"{name} {b64encode(private).decode()}\n")
+        write_once(path, f"{name} {b64encode(private).decode()}\n")
     signer = _read(path)
-    _write_once(folder / "vkey", f"{signer.verifier()}\n")
+    write_once(folder / "vkey", f"{signer.verifier()}\n")
     known = seal_verifier(folder)
     if known != signer.verifier():
         raise SealKeyReplaced(
@@ -50,7 +50,7 @@ def signing_key(path: Path, name: str) -> Signer:
     if not path.exists():
         private = Ed25519PrivateKey.generate().private_bytes_raw()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_once(path, f"{name} {b64encode(private).decode()}\n")
+        write_once(path, f"{name} {b64encode(private).decode()}\n")
     return _read(path)
 
 
@@ -62,21 +62,3 @@ def _read(path: Path) -> Signer:
         raise SealKeyReplaced(
             f"{path} holds no Ed25519 key (name, 32 bytes in base64); restore it from a copy"
         ) from None
-
-
-def _write_once(path: Path, content: str) -> None:
-    """Durable, readable by the owner only, and never in place of what is there already."""
-    if path.exists():
-        return
-    mine = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(mine, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(mine, path)
-    except FileExistsError:
-        pass
-    finally:
-        mine.unlink()

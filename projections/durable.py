@@ -1,4 +1,4 @@
-"""Small files replaced in one step and for good: after a crash or a power cut the old content stands there, or the new one."""
+"""Small files replaced, or made, in one step and for good: after a crash or a power cut the old content stands there, or the new one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ def replace_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     os.replace(written, path)
     sync_directory(path.parent)
+
+
+def write_once(path: Path, content: str) -> str:
+    """A file's text, for its owner only: `content`, durably, where it was not there. Of two that write it at once one counts, for both."""
+    if not path.exists():
+        handle, mine = mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(mine, path)
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(mine)
+        sync_directory(path.parent)
+    return path.read_text(encoding="utf-8")
 
 
 def sync_files(path: Path) -> None:

@@ -12,7 +12,6 @@ and where a rebuild puts what it built: what lies there is a shard in either cas
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import time
 import uuid
@@ -20,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from memfold.memory.errors import InvalidInput
-from memfold.projections.durable import sync_directory
+from memfold.projections.durable import sync_directory, write_once
 from memfold.projections.generations import Generations
 from memfold.projections.graph import GraphShard
 from memfold.projections.graph_files import copy_store, locked, offset_of
@@ -41,15 +40,15 @@ class LocalGraphs:
     def __init__(self, folder: Path, generations: Generations) -> None:
         """Raises InvalidInput where the folder is another deployment's."""
         self._folder, self._generations = folder, generations
-        self._published: dict[Path, tuple[int, Path]] = {}
-        """{shard: (offset, snapshot)}, since it was opened here: only for those equal names are equal files."""
+        self._published: dict[Path, Path] = {}
+        """{shard: its newest snapshot}, since it was opened here: only for those equal names are equal files."""
         self._check_whose()
 
     def _check_whose(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._generations.folder.mkdir(parents=True, exist_ok=True)
-        home = _first(self._generations.folder / ID, uuid.uuid4().hex)
-        if _first(self._folder / ID, home) != home:
+        home = write_once(self._generations.folder / ID, uuid.uuid4().hex)
+        if write_once(self._folder / ID, home) != home:
             raise InvalidInput(
                 f"{self._folder} holds the graphs of another deployment than {self._generations.folder}; name a folder of its own "
                 "(MEMFOLD_LOCAL_GRAPHS)"
@@ -91,7 +90,7 @@ class LocalGraphs:
         try:
             shard.copy(linked)
             offset = GraphSnapshot(linked).position.offset
-            copy_store(linked / STORE, new / STORE, last[1] / STORE if last else None)
+            copy_store(linked / STORE, new / STORE, last / STORE if last else None)
             (new / LOCK).touch()
             sync_directory(new)
             snapshot = folder / f"{offset:012d}-{uuid.uuid4().hex[:8]}"
@@ -100,7 +99,7 @@ class LocalGraphs:
             shutil.rmtree(linked, ignore_errors=True)
             shutil.rmtree(new, ignore_errors=True)
         self._point(generation, partition, snapshot)
-        self._published[shard.path] = offset, snapshot
+        self._published[shard.path] = snapshot
         for old in sorted(folder.glob("[0-9]*"))[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
         return offset
@@ -151,16 +150,3 @@ def check_not_a_snapshot(path: Path) -> None:
             f"{path} is a snapshot: the graphs of this home are on its machines' own disks. Set MEMFOLD_LOCAL_GRAPHS to a folder of this "
             "one, as its other workers have it; or, to have them in the home again, stop all and `memfold replay rebuild graph`"
         )
-
-
-def _first(path: Path, text: str) -> str:
-    """The file's text: `text` where it was not there."""
-    mine = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    mine.write_text(text)
-    try:
-        os.link(mine, path)
-    except FileExistsError:
-        pass
-    finally:
-        mine.unlink()
-    return path.read_text()

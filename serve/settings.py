@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from base64 import b64decode, b64encode
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memfold.memory.errors import InvalidInput
 from memfold.memory.weights import Weights
+from memfold.projections.durable import write_once
 from memfold.projections.index_above import INDEX_ABOVE
 from memfold.providers.presets import ModelSettings, embedder_from
 from memfold.providers.reranker_settings import RerankerSettings
@@ -152,7 +152,7 @@ class Settings(Credentials, _Place):
     def key_encrypting_key(self) -> bytes:
         """The 32 bytes that wrap every subject's key. Raises InvalidInput."""
         if self.key is None:
-            text = _private_file(self.folder / "key", b64encode(secrets.token_bytes(32)).decode())
+            text = _private(self.folder / "key", b64encode(secrets.token_bytes(32)).decode())
         else:
             text = self.key.get_secret_value()
         try:
@@ -169,7 +169,7 @@ class Settings(Credentials, _Place):
         """What a caller shows to a worker's view."""
         if self.view.token is not None:
             return self.view.token.get_secret_value()
-        return _private_file(self.folder / "run" / "view.token", secrets.token_urlsafe(32))
+        return _private(self.folder / "run" / "view.token", secrets.token_urlsafe(32))
 
 
 def settings_from(**given: Any) -> Settings:
@@ -186,20 +186,7 @@ def settings_from(**given: Any) -> Settings:
         raise InvalidInput(f"configuration: {'; '.join(lines)}. Set {set_by}, or pass it") from None
 
 
-def _private_file(path: Path, content: str) -> str:
-    """The file's text; made with `content`, readable by its owner only, when it is not there. Two processes agree on one."""
+def _private(path: Path, content: str) -> str:
+    """The file's text; made with `content` where it is not there."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        mine = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(mine, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(mine, path)
-        except FileExistsError:
-            pass
-        finally:
-            mine.unlink()
-    return path.read_text().strip()
+    return write_once(path, content).strip()

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -18,7 +17,7 @@ from memfold.schemas.errors import KeyDestroyed, KeysRefused, KeysUnreachable, W
 from memfold.schemas.key_rows import Key, KeyPlace, KeyRows, Postgres, Subject
 from memfold.schemas.key_rows_sqlite import SqliteKeyRows
 from memfold.schemas.keystore import KeyStore, rows_at
-from tests.stores.postgres import binaries, postgres
+from tests.stores.postgres import binaries, postgres, readable_folder
 
 needs_postgres = pytest.mark.skipif(
     binaries() is None, reason="no PostgreSQL: install postgresql-15-pgvector, or pgserver from PyPI"
@@ -27,11 +26,8 @@ needs_postgres = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    # Not below pytest's own folder, into which PostgreSQL, which refuses root, cannot look.
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with postgres(Path(folder) / "postgres") as address:
-            yield address
+    with readable_folder() as folder, postgres(folder / "postgres") as address:
+        yield address
 
 
 def of_its_own(server: str) -> Postgres:
@@ -208,9 +204,8 @@ def test_a_connection_that_broke_is_opened_anew(server: str) -> None:
 
 @needs_postgres
 def test_a_server_that_is_gone_is_said_without_its_password() -> None:
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with postgres(Path(folder) / "postgres") as address:
+    with readable_folder() as folder:
+        with postgres(folder / "postgres") as address:
             rows = rows_at(Postgres(f"{address} password=secret"))
         with (
             closing(rows),

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from memfold.serve.embedded import environment_of, running_stack
 from memfold.serve.settings import Settings
 from memfold.serve.view_client import views_of
+from tests.serve.adding import Added, adding
 
 SHARED = ("decide", "vector", "graph", "archive")
 
@@ -39,6 +40,20 @@ async def shared(settings: Settings, workers: int = 2, seconds: float = 120.0) -
                 await asyncio.sleep(0.2)
     except TimeoutError:
         raise AssertionError(f"{workers} workers do not share the partitions: {found}") from None
+
+
+async def adding_while_killed(
+    settings: Settings, worker: asyncio.subprocess.Process, before: float, after: float = 10.0
+) -> Added:
+    """Adds for so many seconds, then kill -9 of a worker that was started by hand, and adds for some seconds more."""
+    done = asyncio.Event()
+    task = asyncio.create_task(adding(settings, done))
+    await asyncio.sleep(before)
+    os.kill(worker.pid, signal.SIGKILL)
+    await worker.wait()
+    await asyncio.sleep(after)
+    done.set()
+    return await task
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -26,7 +25,7 @@ from memfold.serve.settings import Settings, settings_from
 from tests.serve.adding import add_until_there, memory_of
 from tests.serve.checks import everything_holds
 from tests.serve.stacks import pid_of, running_in
-from tests.stores.postgres import binaries, postgres
+from tests.stores.postgres import binaries, postgres, readable_folder
 
 pytestmark = pytest.mark.skipif(
     binaries() is None, reason="no PostgreSQL: install postgresql-15-pgvector, or pgserver from PyPI"
@@ -35,10 +34,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    # Not below pytest's own folder, into which PostgreSQL, which refuses root, cannot look.
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "postgres"
+    with readable_folder() as folder:
+        yield folder / "postgres"
 
 
 def memfold(settings: Settings, *words: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,8 @@ from memfold.projections.generations import FIRST, Generations
 from memfold.projections.graph_snapshot import GraphSnapshot
 from memfold.serve.replaying import rebuild_served
 from memfold.serve.settings import Settings
-from tests.serve.adding import adding
 from tests.serve.checks import everything_holds, settled
-from tests.serve.owning import joined, shared
+from tests.serve.owning import adding_while_killed, joined, shared
 from tests.serve.stacks import running_in
 
 SOON = 0.02
@@ -71,18 +68,11 @@ async def test_a_machine_is_killed_and_another_goes_on_from_its_snapshots(tmp_pa
         "patience": 90.0,
     }
     with running_in(tmp_path / "home", **given) as settings:
-        done = asyncio.Event()
         other = {"MEMFOLD_LOCAL_GRAPHS": str(tmp_path / "other")}
         async with joined(settings, other) as worker:
             theirs = (await shared(settings, 2))[worker.pid]
             assert theirs
-            task = asyncio.create_task(adding(settings, done))
-            await asyncio.sleep(15)
-            os.kill(worker.pid, signal.SIGKILL)
-            await worker.wait()
-            await asyncio.sleep(10)
-            done.set()
-            added = await task
+            added = await adding_while_killed(settings, worker, before=15)
         await settled(settings)
         assert {f"p{partition:04d}" for partition in theirs} <= {
             path.name for path in (tmp_path / "other" / FIRST).iterdir()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -19,11 +15,10 @@ from memfold.serve.settings import Settings
 from memfold.serve.view_address import addresses
 from tests.infra.kafka_cluster import running_cluster
 from tests.infra.network import OtherSide, other_side
-from tests.serve.adding import adding
 from tests.serve.checks import everything_holds, the_log_verifies
-from tests.serve.owning import joined, shared
+from tests.serve.owning import adding_while_killed, joined, shared
 from tests.serve.stacks import running_in
-from tests.stores.postgres import binaries, postgres
+from tests.stores.postgres import binaries, postgres, readable_folder
 
 pytestmark = [
     pytest.mark.cluster,
@@ -49,11 +44,10 @@ class Here:
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
     folder = tmp_path_factory.mktemp("machines")
-    with other_side(1) as side, TemporaryDirectory() as readable:
-        Path(readable).chmod(0o755)
+    with other_side(1) as side, readable_folder() as readable:
         (ours,) = side.ours
         with (
-            postgres(Path(readable) / "postgres", host=ours) as address,
+            postgres(readable / "postgres", host=ours) as address,
             running_cluster(folder / "kafka", 1, hosts=side.ours) as cluster,
         ):
             given: dict[str, Any] = {
@@ -67,18 +61,11 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
 
 async def test_a_machine_joins_and_is_lost(here: Here) -> None:
     """It gets partitions of the one that was there; after kill -9 they are opened here, where they lie."""
-    done = asyncio.Event()
     async with joined(here.settings, {"MEMFOLD_VIEW__HOST": here.side.its}, here.there) as worker:
         found = await shared(here.settings, 2)
         assert found[worker.pid], f"nothing of {COMMANDS} came to the other machine"
         assert "elsewhere" in {one.machine for one in addresses(here.settings.folder)}
-        task = asyncio.create_task(adding(here.settings, done))
-        await asyncio.sleep(10)
-        os.kill(worker.pid, signal.SIGKILL)
-        await worker.wait()
-        await asyncio.sleep(10)
-        done.set()
-        added = await task
+        added = await adding_while_killed(here.settings, worker, before=10)
     print(f"the longest add took {added.longest:.1f} s")
     # Nobody here can tell whether it lives: somebody has to say so.
     with pytest.raises(ViewUnreachable, match=r"of elsewhere does not answer at .*remove elsewhere-"):

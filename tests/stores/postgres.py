@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from memfold.infra.ports import LOOPBACK, free_ports
@@ -29,6 +30,14 @@ def binaries() -> Path | None:
     wheel = find_spec("pgserver")
     shipped = [Path(wheel.origin).parent / "pginstall" / "bin"] if wheel and wheel.origin else []
     return next(iter([*system, *shipped]), None)
+
+
+@contextmanager
+def readable_folder() -> Iterator[Path]:
+    """Not below pytest's own, into which PostgreSQL, which refuses root, cannot look."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @contextmanager

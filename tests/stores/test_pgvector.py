@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ClassVar
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from memfold.stores.adapters import open_store
 from memfold.stores.errors import StoreRefused, StoreUnavailable
 from memfold.stores.port import VectorStore
-from tests.stores.postgres import binaries, postgres
+from tests.stores.postgres import binaries, postgres, readable_folder
 from tests.stores.store_contract import ROWS, StoreContract
 from tests.strategies import DIMENSIONS
 
@@ -29,11 +28,8 @@ class TestPgvector(StoreContract):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def server(cls) -> Iterator[None]:
-        # Not below pytest's folder, which nobody but its owner may enter.
-        with TemporaryDirectory() as folder:
-            Path(folder).chmod(0o755)
-            with postgres(Path(folder) / "postgres") as TestPgvector.address:
-                yield
+        with readable_folder() as folder, postgres(folder / "postgres") as TestPgvector.address:
+            yield
 
     @staticmethod
     def open_store(folder: Path, new: bool) -> VectorStore:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,29 +13,12 @@ from aiokafka.cluster import ClusterMetadata  # type: ignore[import-untyped]
 import memfold.streams.follower
 from memfold.infra.ports import LOOPBACK, free_ports
 from memfold.schemas.partitions import EVENTS
-from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection
-from memfold.streams.follower import Failed
 from memfold.streams.processor import Processor
 from memfold.streams.topics import TopicPlan, ensure_topics
 from memfold.streams.writer import LogWriter
 from tests.infra.kafka_cluster import Cluster, running_cluster
-
-
-class Taking:
-    longest_rest = 0.0
-
-    def __init__(self) -> None:
-        self.taken = asyncio.Queue[bytes]()
-
-    async def open(self, failed: Failed) -> int:
-        return 0
-
-    async def process(self, records: Sequence[LogRecord]) -> None:
-        for record in records:
-            self.taken.put_nowait(record.value)
-
-    async def close(self) -> None: ...
+from tests.streams.taking import Taking
 
 
 async def written(connection: Connection, value: bytes) -> None:
@@ -79,17 +61,17 @@ async def test_who_knows_no_broker_any_more_asks_the_configured_addresses(
     with running_cluster(tmp_path / "kafka", 1) as cluster:
         both = Connection(bootstrap_servers=f"{cluster.bootstrap},{LOOPBACK}:{port}")
         await asyncio.to_thread(ensure_topics, both, TopicPlan(partitions=1))
-        sink = Taking()
-        processor = Processor("moved", [EVENTS], lambda *_: sink, both, tmp_path / "state")
+        taken = asyncio.Queue[bytes]()
+        processor = Processor("moved", [EVENTS], lambda *_: Taking(taken), both, tmp_path / "state")
         try:
             await processor.start()
             async with asyncio.timeout(120):
                 await written(both, b"before")
-                assert await sink.taken.get() == b"before"
+                assert await taken.get() == b"before"
                 await asyncio.to_thread(comes_back_elsewhere, cluster, port)
                 await written(both, b"after")
                 # Where the broker took longer than a session, the partition is opened anew, from its beginning.
-                while await sink.taken.get() != b"after":
+                while await taken.get() != b"after":
                     pass
         finally:
             await processor.stop()

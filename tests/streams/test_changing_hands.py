@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,29 +15,13 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 import memfold.streams.follower
 from memfold.schemas.partitions import EVENTS
-from memfold.schemas.records import LogRecord
 from memfold.streams.connection import Connection
 from memfold.streams.follower import Failed
 from memfold.streams.positioned import PositionedConsumer
 from memfold.streams.processor import Processor
 from memfold.streams.topics import TopicPlan, ensure_topics
 from memfold.streams.writer import LogWriter
-
-
-class Taking:
-    longest_rest = 0.0
-
-    def __init__(self, taken: asyncio.Queue[bytes]) -> None:
-        self.taken = taken
-
-    async def open(self, failed: Failed) -> int:
-        return 0
-
-    async def process(self, records: Sequence[LogRecord]) -> None:
-        for record in records:
-            self.taken.put_nowait(record.value)
-
-    async def close(self) -> None: ...
+from tests.streams.taking import Taking
 
 
 def at_each_fetch(monkeypatch: pytest.MonkeyPatch, seen: Callable[[Any, Any], Any]) -> None:
