@@ -91,6 +91,9 @@ def replayed(changes: Sequence[Result]) -> dict[str, str]:
         memory_id = change["id"]
         if change["event"] == "DELETE":
             held.pop(memory_id, None)
+        elif change["event"] == "RESTORE":
+            if memory_id in seen and memory_id not in held:
+                held[memory_id] = change["memory"]
         elif memory_id in held or (change["event"] == "ADD" and memory_id not in seen):
             held[memory_id] = change["memory"]
         seen.add(memory_id)
