@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from memfold.projections.base import Standing
 from memfold.replay.restoring import lost_commands
 from memfold.schemas.errors import WrongKey
 from memfold.schemas.keystore import KeyStore
-from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT
+from memfold.schemas.partitions import COMMANDS, EVENTS, KEPT, partition_of
 from memfold.schemas.records import LogRecord
 from memfold.serve.embedded import EmbeddedStack
 from memfold.serve.partition_count import FILE
@@ -45,10 +47,10 @@ class Before:
         chance = random.Random()
         self.seed = chance.randrange(2**32)
         chance.seed(self.seed)
+        self.users = _users(self.settings)
         running = EmbeddedStack.start(self.settings)
         try:
             with Memory(home=home) as memory:
-                self.users = [f"user {number}" for number in range(5)]
                 for user in self.users:
                     _live(memory, user, chance)
                     memory.search("coffee", user_id=user)
@@ -71,6 +73,21 @@ class Before:
             self.log = _log(reader_of(self.settings))
         finally:
             running.stop()
+
+
+def _users(settings: Settings) -> list[str]:
+    """Five, in both partitions, none of whom would be in the same one of five: subjects are random, and a few may fit another count."""
+    names = (f"user {number}" for number in count())
+    with closing(KeyStore(settings.folder / "keys.db", settings.key_encrypting_key())) as keys:
+
+        def found_in(name: str, partitions: int) -> int:
+            subject = keys.subject_of(settings.tenant, "user", name)
+            return partition_of(settings.tenant, subject, partitions)
+
+        return [
+            next(name for name in names if found_in(name, 2) == where != found_in(name, 5))
+            for where in (0, 1, 0, 1, 0)
+        ]
 
 
 def _live(memory: Memory, user: str, chance: random.Random) -> None:
