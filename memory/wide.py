@@ -57,7 +57,8 @@ class WideIndex(Protocol):
     async def candidates(
         self, tenant: str, subject: str | None, scope: Scope, asked: Asked, limit: int
     ) -> Candidates:
-        """Up to `limit` current memories by meaning and up to `limit` by words, all of which pass; what is not indexed yet is found too.
+        """Up to `limit` current memories by meaning and up to `limit` by words, all of which pass; what is not indexed yet is found too,
+        of words up to `limit` more.
 
         Raises InvalidInput for a vector without a direction.
         """

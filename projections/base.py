@@ -49,6 +49,10 @@ class Shard(Protocol):
         """Fold events that have passed the fence, and commit them with the position after them. Empty `events` only move it."""
         ...
 
+    def keep_up(self) -> None:
+        """What can wait until others were told of the events: files are put in order, the content stays. For between two batches."""
+        ...
+
     def digest(self) -> str:
         """SHA-256 over the fold's content in a fixed order: equal logs give equal digests, whatever the batches were."""
         ...

@@ -45,15 +45,13 @@ def touched(events: Iterable[Event]) -> Touched:
 
 
 def fold(events: Sequence[Event], rows: Iterable[Row]) -> list[Row]:
-    """The rows that the events change or add. `rows`: every row of the memories that are touched, current ones of what is cleared.
-
-    Rows of one subject come together, in log order: a subject's rows side by side on disk make its searches 2 to 4 times
-    faster than rows that lie between those of others.
+    """The rows that the events change or add, in log order. `rows`: every row of the memories that are touched, current ones of what
+    is cleared; they are changed in place.
     """
     state = _State(rows)
     for event in events:
         state.apply(event)
-    return sorted(state.changed.values(), key=lambda row: (row.tenant, row.subject))
+    return list(state.changed.values())
 
 
 def micros(moment: datetime) -> int:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
 from lancedb.query import ColumnOrdering
-from lancedb.table import AsyncTable
 
 from memfold.memory.errors import InvalidInput
 from memfold.memory.filters import All, Filter
@@ -20,11 +19,12 @@ from memfold.memory.matching import matches
 from memfold.memory.ports import Hit, MemoryRow, Vectors
 from memfold.projections.generations import Generations
 from memfold.projections.vector_conditions import compiled
-from memfold.projections.vector_filter import CURRENT, current_at, equal, every, inside, one_of
+from memfold.projections.vector_filter import CURRENT, equal, every, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
 from memfold.projections.vector_rows import decode_relations, vectors_of
-from memfold.projections.vector_table import IS_POSITION
+from memfold.projections.vector_served import ServedShard, distances
+from memfold.projections.vector_which import Standing, Which, scope_of
 from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import Scope
 
@@ -55,8 +55,7 @@ class LanceMemoryIndex:
     def __init__(self, generations: Generations, partitions: int) -> None:
         self.tables = ServedTables(generations)
         self._partitions = partitions
-        self._seen: dict[int, tuple[AsyncTable, int, int]] = {}
-        self._standing = CURRENT
+        self._standing = Standing()
 
     def at(self, moment: datetime) -> LanceMemoryIndex:
         """The same index as of an aware moment: `search`, `current` and `find` give the versions that were current then.
@@ -64,8 +63,12 @@ class LanceMemoryIndex:
         The relations in a row of a version that has been closed since are those of its end; the graph knows those of a moment.
         """
         then = copy.copy(self)
-        then._standing = current_at(moment)
+        then._standing = Standing(moment)
         return then
+
+    def which(self, tenant: str, subject: str | None, scope: Scope) -> Which:
+        """The rows inside the scope that stood at the index's moment."""
+        return Which(tenant, subject, scope, self._standing)
 
     async def search(
         self,
@@ -81,23 +84,24 @@ class LanceMemoryIndex:
         `vector`: shape (dimensions,). Raises InvalidInput for NaN, infinity or a zero vector, which have no direction.
         """
         checked_vector(vector)
-        conditions, rest = compiled(only or All())
-        condition = every(self.condition(tenant, subject, scope), *conditions)
+        which, tree = self.which(tenant, subject, scope), only or All()
+        conditions, rest = compiled(tree)
 
-        async def nearest(table: AsyncTable) -> pa.Table:
-            query = table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
+        async def nearest(shard: ServedShard) -> list[Hit]:
+            condition = shard.beneath(which.condition(), *conditions)
+            query = shard.table.query().nearest_to(vector).distance_type("cosine").bypass_vector_index()
             # What LanceDB cannot tell is asked of every row before the best are taken.
-            most = limit if rest is None else max(1, await table.count_rows(condition))
-            return (
-                await query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"]).to_arrow()
-            )
+            most = limit if rest is None else max(1, await shard.table.count_rows(condition))
+            asked = query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"])
+            found = await asked.to_arrow()
+            rows = memory_rows(found)
+            near = [*zip(rows, found["_distance"].to_pylist(), strict=True)]
+            near = [(row, distance) for row, distance in near if rest is None or matches(rest, row)]
+            newer = [row for row in shard.above(which.holds) if row.vector and matches(tree, row)]
+            near += zip(newer, distances(vector, newer), strict=True)
+            return [Hit(row, 1 - distance) for row, distance in near]
 
-        hits = [
-            Hit(row, 1 - distance)
-            for found in await self.ask_all(tenant, subject, nearest)
-            for row, distance in zip(memory_rows(found), found["_distance"].to_pylist(), strict=True)
-            if rest is None or matches(rest, row)
-        ]
+        hits = [hit for found in await self.ask_all(tenant, subject, nearest) for hit in found]
         return sorted(hits, key=lambda hit: (-hit.score, hit.row.memory_id))[:limit]
 
     async def current(
@@ -109,97 +113,98 @@ class LanceMemoryIndex:
         only: Filter | None = None,
     ) -> list[MemoryRow]:
         """Current rows inside the scope that pass `only`, with their vectors, oldest first (`created_at`, then `memory_id`)."""
-        conditions, rest = compiled(only or All())
-        condition = every(self.condition(tenant, subject, scope), *conditions)
+        which, tree = self.which(tenant, subject, scope), only or All()
+        conditions, rest = compiled(tree)
 
-        async def oldest(table: AsyncTable) -> pa.Table:
-            query = table.query().where(condition).select([*FIELDS, "vector"])
+        async def oldest(shard: ServedShard) -> list[MemoryRow]:
+            query = shard.table.query().where(shard.beneath(which.condition(), *conditions))
+            query = query.select([*FIELDS, "vector"])
             if limit is not None and rest is None:
                 query = query.order_by(_OLDEST_FIRST).limit(limit)
-            return await query.to_arrow()
+            rows = memory_rows(await query.to_arrow())
+            newer = [row for row in shard.above(which.holds) if matches(tree, row)]
+            return [row for row in rows if rest is None or matches(rest, row)] + newer
 
-        rows = [row for found in await self.ask_all(tenant, subject, oldest) for row in memory_rows(found)]
-        rows = [row for row in rows if rest is None or matches(rest, row)]
+        rows = [row for found in await self.ask_all(tenant, subject, oldest) for row in found]
         return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
 
     async def texts(self, tenant: str, subject: str) -> list[tuple[str, Scope]]:
         """Text and scope of each current memory of a subject, in no order."""
-        condition = self.condition(tenant, subject, Scope())
+        which = self.which(tenant, subject, Scope())
 
-        async def asked(table: AsyncTable) -> pa.Table:
-            return await table.query().where(condition).select(["text", *_SCOPE]).to_arrow()
+        async def asked(shard: ServedShard) -> list[tuple[str, Scope]]:
+            query = shard.table.query().where(shard.beneath(which.condition()))
+            found = await query.select(["text", *_SCOPE]).to_arrow()
+            newer = [(row.text, scope_of(row)) for row in shard.tail.rows.values() if which.holds(row)]
+            return [*zip(found["text"].to_pylist(), _scopes(found), strict=True), *newer]
 
-        found = await self.ask_all(tenant, subject, asked)
-        return [
-            pair for table in found for pair in zip(table["text"].to_pylist(), _scopes(table), strict=True)
-        ]
+        return [pair for found in await self.ask_all(tenant, subject, asked) for pair in found]
 
     async def find(self, tenant: str, memory_ids: Sequence[str]) -> list[MemoryRow]:
         """The current rows of these memories, in the order asked for; those that are unknown or deleted are left out."""
         if not memory_ids:
             return []
-        condition = every(
-            one_of("memory_id", dict.fromkeys(memory_ids)), equal("tenant", tenant), self._standing
-        )
+        which, wanted = self.which(tenant, None, Scope()), dict.fromkeys(memory_ids)
 
-        async def asked(table: AsyncTable) -> pa.Table:
-            return await table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
+        async def asked(shard: ServedShard) -> list[MemoryRow]:
+            condition = shard.beneath(one_of("memory_id", wanted), which.condition())
+            found = await shard.table.query().where(condition).select([*FIELDS, "vector"]).to_arrow()
+            newer = shard.above(lambda row: row.memory_id in wanted and which.holds(row))
+            return [*memory_rows(found), *newer]
 
-        rows = {
-            row.memory_id: row
-            for found in await self.ask_all(tenant, None, asked)
-            for row in memory_rows(found)
-        }
-        return [rows[memory_id] for memory_id in dict.fromkeys(memory_ids) if memory_id in rows]
+        rows = {row.memory_id: row for found in await self.ask_all(tenant, None, asked) for row in found}
+        return [rows[memory_id] for memory_id in wanted if memory_id in rows]
 
     async def holders(self, memory_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """(tenant, subject) of each that any version has, also one that is over, whatever the tenant; new ids are left out."""
         if not memory_ids:
             return {}
-        condition = one_of("memory_id", dict.fromkeys(memory_ids))
+        wanted = dict.fromkeys(memory_ids)
+        condition = one_of("memory_id", wanted)
 
-        async def asked(table: AsyncTable) -> pa.Table:
-            return await table.query().where(condition).select(["memory_id", "tenant", "subject"]).to_arrow()
+        async def asked(shard: ServedShard) -> dict[str, tuple[str, str]]:
+            # Of a version that the tail has replaced the table says the same.
+            found = (
+                await shard.table.query()
+                .where(condition)
+                .select(["memory_id", "tenant", "subject"])
+                .to_arrow()
+            )
+            holders = {row["memory_id"]: (row["tenant"], row["subject"]) for row in found.to_pylist()}
+            newer = [row for row in shard.tail.rows.values() if row.memory_id in wanted]
+            return holders | {row.memory_id: (row.tenant, row.subject) for row in newer}
 
-        return {
-            row["memory_id"]: (row["tenant"], row["subject"])
-            for found in await self.ask_all("", None, asked)
-            for row in found.to_pylist()
-        }
+        holders: dict[str, tuple[str, str]] = {}
+        for found in await self.ask_all("", None, asked):
+            holders |= found
+        return holders
 
     async def pending(self, tenant: str) -> dict[str, int]:
         """How many current memories of each subject were kept as they were said because a model had failed."""
         condition = every(equal("tenant", tenant), "pending", CURRENT)
+        which = Which(tenant, None, Scope(), Standing())
 
-        async def waiting(table: AsyncTable) -> pa.Table:
-            return await table.query().where(condition).select(["subject"]).to_arrow()
+        async def waiting(shard: ServedShard) -> list[str]:
+            found = await shard.table.query().where(shard.beneath(condition)).select(["subject"]).to_arrow()
+            newer = shard.above(lambda row: row.pending and which.holds(row))
+            return [*found["subject"].to_pylist(), *(row.subject for row in newer)]
 
         found = await self.ask_all(tenant, None, waiting)
-        return dict(Counter(subject for table in found for subject in table["subject"].to_pylist()))
+        return dict(Counter(subject for subjects in found for subject in subjects))
 
     async def position(self, partition: int) -> int:
-        """Offset of the last event that a reader sees, -1 for none. Asking again costs little until there is a new version."""
+        """Offset of the last event that a reader sees, -1 for none."""
 
-        async def reached(table: AsyncTable) -> int:
-            seen, version = self._seen.get(partition), await table.version()
-            if seen is None or seen[:2] != (table, version):
-                found = await table.query().where(IS_POSITION).select(["evt_offset"]).to_arrow()
-                # A newer version may have come in between: then the offset is that one's, and is asked for again.
-                self._seen[partition] = seen = (table, version, max(found["evt_offset"].to_pylist()))
-            return seen[2]
+        async def reached(shard: ServedShard) -> int:
+            return shard.tail.position.offset
 
         return await self.tables.ask(partition, reached, -1)
 
     async def close(self) -> None:
         self.tables.close()
 
-    def condition(self, tenant: str, subject: str | None, scope: Scope) -> str:
-        """What a row inside the scope meets that stood at the index's moment."""
-        of_subject = [] if subject is None else [equal("subject", subject)]
-        return every(*of_subject, equal("tenant", tenant), *inside(scope), self._standing)
-
     async def ask_all(
-        self, tenant: str, subject: str | None, query: Callable[[AsyncTable], Awaitable[Answer | None]]
+        self, tenant: str, subject: str | None, query: Callable[[ServedShard], Awaitable[Answer | None]]
     ) -> list[Answer]:
         """What a query finds in the subject's partition, or in all of them."""
         some = range(self._partitions)

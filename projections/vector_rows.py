@@ -106,8 +106,21 @@ def _marks(position: Position) -> list[Any]:
     return [told.get(name) for name in _TYPES]
 
 
+def check_vectors(rows: Sequence[Row], dimensions: int) -> None:
+    """Raises InvalidInput for a vector that is no vector of this shard."""
+    _joined(rows, dimensions)
+
+
 def _vectors(rows: Sequence[Row], dimensions: int) -> pa.Array:
     """The vectors of the rows, and none for the position."""
+    data = _joined(rows, dimensions)
+    values = pa.Array.from_buffers(pa.float16(), len(data) // 2, [None, pa.py_buffer(data)])
+    missing = pa.array([*(row.vector is None for row in rows), True])
+    return pa.FixedSizeListArray.from_arrays(values, type=pa.list_(pa.float16(), dimensions), mask=missing)
+
+
+def _joined(rows: Sequence[Row], dimensions: int) -> bytes:
+    """The vectors one after the other, zeros for none, and zeros at the end. Raises InvalidInput."""
     width, nothing = 2 * dimensions, bytes(2 * dimensions)
     for row in rows:
         if row.vector is not None and len(row.vector) != width:
@@ -122,9 +135,7 @@ def _vectors(rows: Sequence[Row], dimensions: int) -> pa.Array:
         raise InvalidInput(
             f"the event at offset {row.evt_offset} has NaN or infinity in the vector of memory {row.memory_id}"
         )
-    values = pa.Array.from_buffers(pa.float16(), len(data) // 2, [None, pa.py_buffer(data)])
-    missing = pa.array([*(row.vector is None for row in rows), True])
-    return pa.FixedSizeListArray.from_arrays(values, type=pa.list_(pa.float16(), dimensions), mask=missing)
+    return data
 
 
 def rows_of(table: pa.Table) -> list[Row]:

@@ -1,6 +1,6 @@
 """The vector shard on disk: one LanceDB table, and its position as rows of that table.
 
-A batch is one commit: its rows and one more row that says up to where the log is applied; of these the highest offset counts,
+A commit is one batch: its rows and one more row that says up to where the log is applied; of these the highest offset counts,
 and upkeep removes the others. New rows are appended; where rows change, the batch is one `merge_insert` on `row_id`. Appending
 costs half of merging, and most batches only add.
 
@@ -42,7 +42,10 @@ _ONE_OF_TWO = "stop one of the two workers, then `memfold replay verify`"
 
 
 class VectorTable:
-    """For one writer, one thread at a time. Raises ShardDamaged, ShardRefused; InvalidInput for other dimensions."""
+    """For one writer, one thread at a time. Raises ShardDamaged, ShardRefused; InvalidInput for other dimensions.
+
+    `sound`: no write has failed since the last that did not. Its tail's are told here too.
+    """
 
     def __init__(self, path: Path, dimensions: int, index_above: int | None = INDEX_ABOVE) -> None:
         self.path, self.dimensions, self._wide = path, dimensions, WideIndices(index_above)
@@ -57,9 +60,10 @@ class VectorTable:
             self._check_columns()
             self._index()
             self.position = self._read_position()
-            self._version, self._sound = self._table.version, True
+            self._version, self.sound = self._table.version, True
             self._upkeep = Upkeep(self._table.count_rows())
             self._building = Building(path, TABLE, self._wide)
+        self._versions, self._checked = path / f"{TABLE}.lance" / "_versions", 0
 
     def load(self, touched: Touched) -> Iterator[Row]:
         """Every row of the memories, and the current rows of the subjects and tenants; none twice."""
@@ -94,7 +98,7 @@ class VectorTable:
         `all_new`: none of the rows is in the table.
         """
         batch = batch_of(rows, position, self.dimensions)
-        self._sound = False
+        self.sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             if all_new:
@@ -104,7 +108,7 @@ class VectorTable:
                 written = merge.when_not_matched_insert_all().execute(batch, on_bad_vectors="null").version
         if not self._only_built(written - 1):
             raise ShardLocked(f"another writer committed to {self.path} at the same time; {_ONE_OF_TWO}")
-        self._version, self.position, self._sound = written, position, True
+        self._version, self.position, self.sound = written, position, True
         self._upkeep.written(len(rows))
 
     def keep_up(self) -> None:
@@ -123,7 +127,7 @@ class VectorTable:
         try:
             self._building.finish()
         finally:
-            if self._sound and (self._upkeep.worthwhile() or self._to_build()):
+            if self.sound and (self._upkeep.worthwhile() or self._to_build()):
                 self._keep_up()
                 if self._to_build():
                     self._building.begin()
@@ -134,7 +138,7 @@ class VectorTable:
             return bool(self._wide.steps(self._table))
 
     def _keep_up(self) -> None:
-        self._sound = False
+        self.sound = False
         with lance_errors(self.path):
             self._refuse_other_writers()
             try:
@@ -143,7 +147,15 @@ class VectorTable:
             finally:
                 # Upkeep that fails half way has made versions too, and they are this writer's.
                 self._version = self._table.version
-        self._sound = True
+        self.sound = True
+
+    def check_alone(self) -> None:
+        """Raises ShardLocked where somebody else has committed, as `commit` does; asks LanceDB only if there are new versions."""
+        with lance_errors(self.path):
+            changed = self._versions.stat().st_mtime_ns
+            if changed != self._checked:
+                self._refuse_other_writers()
+                self._checked = changed
 
     def _refuse_other_writers(self) -> None:
         over = not self._building.running

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -20,10 +20,13 @@ from memfold.memory.filters import Filter
 from memfold.memory.matching import matches
 from memfold.memory.ports import MemoryRow
 from memfold.memory.wide import Asked, Candidates, How, waiting
+from memfold.memory.wording import terms
 from memfold.projections.vector_ann import MEANING, WORDS, names_of
 from memfold.projections.vector_conditions import compiled
 from memfold.projections.vector_filter import every
 from memfold.projections.vector_index import FIELDS, LanceMemoryIndex, checked_vector, memory_rows
+from memfold.projections.vector_served import ServedShard, distances
+from memfold.projections.vector_which import Which
 from memfold.schemas.records import Scope
 
 PROBES = 24
@@ -38,15 +41,31 @@ _COUNTS = 1_000
 _LEAST_SURE_FIRST: tuple[How, ...] = ("candidates", "approximate", "exact")
 
 
+class _Scored(NamedTuple):
+    """A memory, and how far it is or how well its words fit."""
+
+    score: float
+    row: MemoryRow
+
+
 class _Found(NamedTuple):
-    """Rows of one shard, nearest or best first, and how they were found."""
+    """Rows of one shard, nearest or best first, and how they were found; `newer`: those of its tail, in no order."""
 
     rows: pa.Table | None
     """None: it cannot look in this way."""
+    newer: list[_Scored]
     how: How
 
 
-Take = Callable[[AsyncTable, int], Awaitable[_Found]]
+class _Best(NamedTuple):
+    """The same of all shards."""
+
+    rows: list[_Scored]
+    newer: list[_Scored]
+    how: How
+
+
+Take = Callable[[ServedShard, int], Awaitable[_Found]]
 
 
 class LanceWideIndex:
@@ -54,8 +73,9 @@ class LanceWideIndex:
 
     def __init__(self, index: LanceMemoryIndex) -> None:
         self._index = index
-        self._counts: OrderedDict[tuple[AsyncTable, int, str], int] = OrderedDict()
-        self._known: WeakKeyDictionary[AsyncTable, tuple[int, dict[str, str]]] = WeakKeyDictionary()
+        # Of a table at one version, for as long as somebody reads it.
+        self._counts: WeakKeyDictionary[AsyncTable, OrderedDict[str, int]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[AsyncTable, dict[str, str]] = WeakKeyDictionary()
 
     async def candidates(
         self, tenant: str, subject: str | None, scope: Scope, asked: Asked, limit: int
@@ -75,88 +95,97 @@ class LanceWideIndex:
     ) -> tuple[list[MemoryRow], How]:
         """The nearest in meaning, best first, and how they were looked for. Raises InvalidInput for a vector without a direction."""
         checked_vector(asked.vector)
-        conditions, rest = compiled(asked.only)
-        condition = every(self._index.condition(tenant, subject, scope), *conditions)
+        which = self._index.which(tenant, subject, scope)
 
-        async def take(table: AsyncTable, most: int) -> _Found:
-            return await self._nearest(table, condition, asked, most)
+        async def take(shard: ServedShard, most: int) -> _Found:
+            return await self._nearest(shard, which, asked, most)
 
-        return await self._best(tenant, subject, take, rest, ("_distance", "ascending"), limit)
+        best = await self._best(which, take, asked, "_distance", limit)
+        nearest = sorted([*best.rows, *best.newer], key=lambda one: one.score)
+        return [one.row for one in nearest[:limit]], best.how
 
     async def _worded(
         self, tenant: str, subject: str | None, scope: Scope, asked: Asked, limit: int
     ) -> tuple[list[MemoryRow], How]:
-        conditions, rest = compiled(asked.only)
-        condition = every(self._index.condition(tenant, subject, scope), *conditions)
+        which = self._index.which(tenant, subject, scope)
 
-        async def take(table: AsyncTable, most: int) -> _Found:
-            return await self._with_words(table, condition, asked.text, most)
+        async def take(shard: ServedShard, most: int) -> _Found:
+            return await self._with_words(shard, which, asked, most)
 
-        return await self._best(tenant, subject, take, rest, ("_score", "descending"), limit)
+        best = await self._best(which, take, asked, "_score", limit)
+        # Scores of an index and counts of words cannot be compared: they come beside each other.
+        newer = sorted(best.newer, key=lambda one: -one.score)
+        return [one.row for one in [*best.rows, *newer[:limit]]], best.how
 
     async def _best(
-        self,
-        tenant: str,
-        subject: str | None,
-        take: Take,
-        rest: Filter | None,
-        order: tuple[str, str],
-        limit: int,
-    ) -> tuple[list[MemoryRow], How]:
-        """The best `limit` of all shards that pass `rest`, and the least sure way in which one of them looked.
+        self, which: Which, take: Take, asked: Asked, by: Literal["_distance", "_score"], limit: int
+    ) -> _Best:
+        """The best `limit` of all tables that pass the whole filter, what is newer, and the least sure way in which a shard looked.
 
         Asks for more and more, in the end for all there are, until enough pass.
         """
-        most = limit
+        most, rest = limit, compiled(asked.only).rest
         while True:
-            found = await self._index.ask_all(tenant, subject, _for(take, most))
+            found = await self._index.ask_all(which.tenant, which.subject, _for(take, most))
             tables = [one.rows for one in found if one.rows is not None]
-            how = _least_sure({one.how for one in found})
-            rows = await asyncio.to_thread(_passing, _ordered(tables, order), rest, limit)
+            rows = await asyncio.to_thread(_passing, tables, by, rest, limit)
             if rest is None or len(rows) >= limit or all(table.num_rows < most for table in tables):
-                return rows, how
+                newer = [scored for one in found for scored in one.newer]
+                return _Best(rows, newer, _least_sure({one.how for one in found}))
             most *= FARTHER
 
-    async def _nearest(self, table: AsyncTable, condition: str, asked: Asked, most: int) -> _Found:
+    async def _nearest(self, shard: ServedShard, which: Which, asked: Asked, most: int) -> _Found:
         how: How = "exact"
-        query = table.query().nearest_to(asked.vector).distance_type("cosine")
-        version = await table.version()
-        passing = await self._count(table, version, condition)
-        there = await self._count(table, version, None)
-        if MEANING in await self._indices(table, version) and passing > max(COMPARED, 2 * most):
+        conditions = [which.condition(), *compiled(asked.only).conditions]
+        query = shard.table.query().nearest_to(asked.vector).distance_type("cosine")
+        passing = await self._count(shard.table, every(*conditions))
+        there = await self._count(shard.table, None)
+        if MEANING in await self._indices(shard.table) and passing > max(COMPARED, 2 * most):
             how = "approximate"
             query = query.nprobes(PROBES * there // passing).refine_factor(max(REFINE, REFINED // most))
         else:
             query = query.bypass_vector_index()
-        query = query.where(condition).limit(most).select([*FIELDS, "vector", "_distance"])
-        return _Found(await query.to_arrow(), how)
+        query = query.where(shard.beneath(*conditions)).limit(most)
+        found = await query.select([*FIELDS, "vector", "_distance"]).to_arrow()
+        newer = [row for row in _newer(shard, which, asked) if row.vector]
+        return _Found(found, [*map(_Scored, distances(asked.vector, newer), newer)], how)
 
-    async def _count(self, table: AsyncTable, version: int, condition: str | None) -> int:
-        """How many rows pass; counted once for each version of a table."""
-        asked = table, version, condition or ""
-        if asked not in self._counts:
-            self._counts[asked] = await table.count_rows(condition)
-            if len(self._counts) > _COUNTS:
-                self._counts.popitem(last=False)
-        return self._counts[asked]
+    async def _count(self, table: AsyncTable, condition: str | None) -> int:
+        """How many rows of the table pass; counted once for each version of it."""
+        counts = self._counts.setdefault(table, OrderedDict())
+        found = counts.get(condition or "")
+        if found is None:
+            counts[condition or ""] = found = await table.count_rows(condition)
+            if len(counts) > _COUNTS:
+                counts.popitem(last=False)
+        return found
 
-    async def _indices(self, table: AsyncTable, version: int) -> dict[str, str]:
+    async def _indices(self, table: AsyncTable) -> dict[str, str]:
         """The indices of a version of a table; asked for once."""
-        known = self._known.get(table)
-        if known is None or known[0] != version:
-            self._known[table] = known = version, names_of(await table.list_indices())
-        return known[1]
+        if table not in self._known:
+            self._known[table] = names_of(await table.list_indices())
+        return self._known[table]
 
-    async def _with_words(self, table: AsyncTable, condition: str, text: str, most: int) -> _Found:
+    async def _with_words(self, shard: ServedShard, which: Which, asked: Asked, most: int) -> _Found:
         """By Lance's full-text search: it knows the whole scope's words, and memfold's own counts then rank what it finds."""
-        if WORDS not in await self._indices(table, await table.version()):
-            return _Found(None, "candidates")
-        query = table.query().nearest_to_text(text, columns=[WORDS]).where(condition).limit(most)
-        return _Found(await query.select([*FIELDS, "vector", "_score"]).to_arrow(), "exact")
+        if WORDS not in await self._indices(shard.table):
+            return _Found(None, [], "candidates")
+        condition = shard.beneath(which.condition(), *compiled(asked.only).conditions)
+        query = shard.table.query().nearest_to_text(asked.text, columns=[WORDS]).where(condition).limit(most)
+        found = await query.select([*FIELDS, "vector", "_score"]).to_arrow()
+        wanted = set(terms(asked.text))
+        shared = [
+            _Scored(len(wanted & set(terms(row.text))), row) for row in _newer(shard, which, asked) if wanted
+        ]
+        return _Found(found, [one for one in shared if one.score], "exact")
 
 
-def _for(take: Take, most: int) -> Callable[[AsyncTable], Awaitable[_Found]]:
-    return lambda table: take(table, most)
+def _newer(shard: ServedShard, which: Which, asked: Asked) -> list[MemoryRow]:
+    return [row for row in shard.above(which.holds) if matches(asked.only, row)]
+
+
+def _for(take: Take, most: int) -> Callable[[ServedShard], Awaitable[_Found]]:
+    return lambda shard: take(shard, most)
 
 
 def _least_sure(ways: set[How]) -> How:
@@ -166,14 +195,11 @@ def _least_sure(ways: set[How]) -> How:
     return "exact"
 
 
-def _ordered(tables: Sequence[pa.Table], order: tuple[str, str]) -> pa.Table | None:
-    """Best first; None of nothing."""
-    return pa.concat_tables(tables).sort_by([order]) if tables else None
-
-
-def _passing(found: pa.Table | None, rest: Filter | None, limit: int) -> list[MemoryRow]:
-    if found is None:
+def _passing(tables: Sequence[pa.Table], by: str, rest: Filter | None, limit: int) -> list[_Scored]:
+    """The best that pass, best first: the nearest, or those with the highest score."""
+    if not tables:
         return []
-    if rest is None:
-        return memory_rows(found.slice(0, limit))
-    return [row for row in memory_rows(found) if matches(rest, row)][:limit]
+    found = pa.concat_tables(tables).sort_by([(by, "ascending" if by == "_distance" else "descending")])
+    found = found.slice(0, limit) if rest is None else found
+    scored = map(_Scored, found[by].to_pylist(), memory_rows(found))
+    return [one for one in scored if rest is None or matches(rest, one.row)][:limit]

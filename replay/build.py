@@ -146,6 +146,7 @@ def _fold(
                     # A shard that is ahead of the others is at the end of a stretch: it needs none of it or all of it.
                     if positions[number].offset < records[-1].offset < tasks[number].end:
                         positions[number] = fold_batch(shard, positions[number], records, batch)
+                        shard.keep_up()
                 told(records[-1].offset + 1, sum(len(event.body.operations) for event in batch.events))
     finally:
         keys.close()

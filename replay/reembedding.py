@@ -70,6 +70,9 @@ class ReembeddedShard:
             events = [_own(event, vectors, self._model, self._width) for event in events]
         self._shard.apply(events, position)
 
+    def keep_up(self) -> None:
+        self._shard.keep_up()
+
     def digest(self) -> str:
         return self._shard.digest()
 

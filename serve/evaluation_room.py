@@ -96,6 +96,7 @@ class Room:
         """Into both projections."""
         self._vectors.apply([event], position)
         self._graph.apply([event], position)
+        self._vectors.keep_up()
 
     async def search(self, whose: str, question: str, limit: int) -> list[Recalled]:
         """Best first, without a threshold."""

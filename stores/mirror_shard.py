@@ -45,6 +45,7 @@ class MirrorShard(VectorShard):
 
     def differing(self) -> list[str]:
         """The row ids of what the store has not, or has otherwise than the book; vectors are not compared."""
+        self.commit()
         found: list[str] = []
         for some in _chunks(list(self._table.all_rows())):
             expected = {row.row_id: replace(row, vector=None) for row in some if row.vector is not None}

@@ -24,6 +24,9 @@ from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.traces import Traces, trace_applied
 
+REST = 6.0
+"""Seconds after the last batch until a shard is put in order once more: longer than a vector shard leaves its tail."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -63,7 +66,7 @@ def open_batch(records: Sequence[LogRecord], keys: Keys) -> OpenedBatch:
 def fold_batch(
     shard: Shard, position: Position, records: Sequence[LogRecord], batch: OpenedBatch
 ) -> Position:
-    """Fold an opened batch into a shard, in one commit; the position after it. Live and replay both come through here."""
+    """Fold an opened batch into a shard, all or nothing; the position after it. Live and replay both come through here."""
     counted, after = fenced(batch.events, position)
     after = replace(
         after,
@@ -109,13 +112,17 @@ class ShardSink:
             progress,
         )
         self._shard: Shard | None = None
-        self._position = Position()
+        self._position, self._left = Position(), False
         self.turn = asyncio.Lock()
         """Held while records are processed; whoever holds it sees the shard stand still."""
         # Held while a thread works on the shard: a cancelled follower must not close it under the thread's feet.
         self._busy = threading.Lock()
+        self._failed: Failed | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def open(self, failed: Failed) -> int:
+        self._failed = failed
         self._shard = await asyncio.to_thread(self._open_shard, self._partition)
         self._followed(self._partition, self._shard)
         self._position = await asyncio.to_thread(self._shard.position)
@@ -124,12 +131,49 @@ class ShardSink:
 
     async def process(self, records: Sequence[LogRecord]) -> None:
         started = time.time_ns()
-        batch = await folding(open_batch, records, self._keys)
-        for record, reason in batch.unreadable:
-            await self._quarantine.put(record, self._role, reason)
+        loop = asyncio.get_running_loop()
+
+        def seen(position: Position) -> None:
+            loop.call_soon_threadsafe(self._seen, records, started, position)
+
         async with self.turn:
-            self._position = await folding(self._fold, records, batch)
-        self._progress.advance(self._partition, self._position.offset)
+            # One thread from one end to the other: in a busy process each change of threads takes longer than most folds.
+            batch = await folding(self._open_and_fold, records, seen)
+            if batch.unreadable:
+                for record, reason in batch.unreadable:
+                    await self._quarantine.put(record, self._role, reason)
+                await folding(self._fold, records, batch, seen)
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = loop.call_later(REST, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tidying = asyncio.create_task(self._keep_up(), name=f"{self._role}/{self._partition} kept up")
+
+    async def _keep_up(self) -> None:
+        """When nothing more comes: what was folded last does not wait for the next event to be put in order."""
+        try:
+            async with self.turn:
+                await folding(self._put_in_order)
+        except (MemfoldError, OSError) as refused:
+            assert self._failed is not None
+            self._failed(refused)
+
+    def _put_in_order(self) -> None:
+        with self._busy:
+            if self._shard is not None:
+                self._shard.keep_up()
+
+    def _open_and_fold(self, records: Sequence[LogRecord], seen: Callable[[Position], object]) -> OpenedBatch:
+        """Not where something has to be put aside first."""
+        batch = open_batch(records, self._keys)
+        if not batch.unreadable:
+            self._fold(records, batch, seen)
+        return batch
+
+    def _seen(self, records: Sequence[LogRecord], started: int, position: Position) -> None:
+        if not self._left:
+            self._progress.advance(self._partition, position.offset)
         trace_applied(self._traces, self._role, records, started)
 
     def caught_up(self, shard: Shard, reader: LogReader) -> Shard:
@@ -137,6 +181,7 @@ class ShardSink:
         position = shard.position()
         for records in reader.read(EVENTS, self._partition, position.offset + 1, self._position.offset + 1):
             position = fold_batch(shard, position, records, open_batch(records, self._keys))
+            shard.keep_up()
         return shard
 
     def swap(self, shard: Shard) -> None:
@@ -158,10 +203,15 @@ class ShardSink:
         with self._busy:
             return None if self._shard is None else Standing(self._position, self._shard.digest())
 
-    def _fold(self, records: Sequence[LogRecord], batch: OpenedBatch) -> Position:
+    def _fold(
+        self, records: Sequence[LogRecord], batch: OpenedBatch, seen: Callable[[Position], object]
+    ) -> None:
         with self._busy:
             assert self._shard is not None
-            return fold_batch(self._shard, self._position, records, batch)
+            self._position = fold_batch(self._shard, self._position, records, batch)
+            # Before the shard is put in order, which takes longer: whoever waits for these events can see them.
+            seen(self._position)
+            self._shard.keep_up()
 
     @property
     def opened(self) -> bool:
@@ -169,7 +219,13 @@ class ShardSink:
         return self._shard is not None
 
     async def close(self) -> None:
+        # A fold that goes on in its thread must not tell of a partition that is another worker's.
+        self._left = True
         self._progress.leave(self._partition)
+        if self._resting is not None:
+            self._resting.cancel()
+        if self._tidying is not None:
+            await self._tidying
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

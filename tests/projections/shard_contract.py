@@ -36,6 +36,7 @@ def feed(shard: Shard, events: Sequence[Event]) -> None:
     counted, position = fenced(events, shard.position())
     if position != shard.position():
         shard.apply(counted, position)
+        shard.keep_up()
 
 
 class ShardContract:

@@ -32,12 +32,13 @@ WORKER = """
 import sys
 from pathlib import Path
 from random import Random
-from memfold.projections.vector import VectorShard
+from memfold.projections import vector
 from tests.projections.shard_contract import feed
 from tests.strategies import history
 
+vector.ROWS = 20
 events = history(Random({seed}), {events}, dimensions={dimensions})
-shard = VectorShard(Path(sys.argv[1]), 0, {dimensions})
+shard = vector.VectorShard(Path(sys.argv[1]), 0, {dimensions})
 print("open", flush=True)
 at = 0
 while events[at].offset <= shard.position().offset:

@@ -26,7 +26,7 @@ from memfold.memory.filters import All, Filter, parsed
 from memfold.memory.matching import matches
 from memfold.memory.ports import MemoryRow
 from memfold.memory.wide import Asked
-from memfold.projections import vector_table, vector_upkeep, vector_wide
+from memfold.projections import vector, vector_table, vector_upkeep, vector_wide
 from memfold.projections.base import Position, fenced
 from memfold.projections.generations import Generations
 from memfold.projections.vector import VectorShard
@@ -253,6 +253,7 @@ async def test_events_are_applied_while_an_index_is_built_and_none_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vector_table, "WideIndices", Held)
+    monkeypatch.setattr(vector, "ROWS", 1)  # a commit for each batch
     monkeypatch.setattr(vector_upkeep, "COMMITS", 1)
     monkeypatch.setattr(vector_upkeep, "SHARE", 0)
     generations, events = Generations(tmp_path / "beside", "vector"), told(5, 800)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from memfold.projections import vector
 from memfold.projections.base import Position, fenced
 from memfold.projections.generations import Generations
 from memfold.projections.vector import VectorShard
@@ -62,8 +63,9 @@ def events() -> list[Event]:
     return [event for event in fenced(history(Random(21), 170), Position())[0] if not event.body.clears]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(params=[1_000, 7], ids=["in the tail", "committed often"])
+def store(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(vector, "ROWS", request.param)
     store = Store(tmp_path)
     yield store
     store.close()

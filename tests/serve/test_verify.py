@@ -58,6 +58,17 @@ def fullest(settings: Settings) -> int:
     return max(sizes, key=lambda partition: sizes[partition])
 
 
+async def committed(settings: Settings) -> None:
+    """Until all that was folded is in the vector shards' tables, where the scrub looks: a worker that rests commits it."""
+    (vector,) = [role for role in (await status_now(settings))["roles"] if role["role"] == "vector"]
+    patience = AsyncRetrying(stop=stop_after_delay(60), wait=wait_fixed(0.2), reraise=True)
+    for partition, position in vector["positions"].items():
+        async for attempt in patience.copy():
+            with attempt:
+                snapshot = VectorSnapshot(served(settings, "vector", partition), DIMENSIONS)
+                assert snapshot.position.offset == position
+
+
 async def scrub(settings: Settings, wanted: bool) -> dict[str, Any]:
     """What `status` says of the scrub once it has found something, or finds nothing any more and has seen everything."""
 
@@ -101,6 +112,7 @@ async def test_a_flipped_bit_is_seen_by_the_scrub_named_and_repaired_under_write
 ) -> None:
     user = await filled(memory)
     await settled(stack)
+    await committed(stack)
     assert (await scrub(stack, wanted=False))["shards"] == 2 * stack.partitions
     partition = fullest(stack)
     row_id, offset, vector = a_row(served(stack, "vector", partition))
@@ -145,6 +157,7 @@ async def test_a_damaged_graph_is_repaired_while_its_worker_cannot_start(
 ) -> None:
     await filled(memory)
     await settled(stack)
+    await committed(stack)
     partition = fullest(stack)
     table = max(served(stack, "graph", partition).rglob("*.sst"), key=lambda path: path.stat().st_size)
     # In the number by which RocksDB knows a table: the store opens no more. A worker goes on with what it has open until it ends.
