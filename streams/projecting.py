@@ -225,7 +225,9 @@ class ShardSink:
         if self._resting is not None:
             self._resting.cancel()
         if self._tidying is not None:
-            await self._tidying
+            # It may wait for a turn that a switch of generations holds.
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
