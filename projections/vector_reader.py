@@ -46,7 +46,7 @@ class ServedTables:
     def __init__(self, generations: Generations) -> None:
         self.generations = generations
         self._session = lancedb.Session(index_cache_size_bytes=CACHE, metadata_cache_size_bytes=CACHE)
-        self._opened: dict[int, _Opened] = {}
+        self._opened: dict[Path, _Opened] = {}
         self._pointer: Pointer | None = None
         self._generation = generations.served()
 
@@ -62,15 +62,15 @@ class ServedTables:
             path = self.generations.shard_path(self._generation, partition)
             try:
                 with lance_errors(path):
-                    shard = await self._shard(partition, path)
+                    shard = await self._shard(path)
                     return nothing if shard is None else await query(shard)
             except ShardDamaged:
                 # A generation that is no longer served may be removed while it is read.
                 if self.generations.pointer() == pointer:
                     raise
 
-    async def _shard(self, partition: int, path: Path) -> ServedShard | None:
-        opened = self._opened.get(partition)
+    async def _shard(self, path: Path) -> ServedShard | None:
+        opened = self._opened.get(path)
         if opened is None and not is_there(path):
             return None
         while True:
@@ -81,7 +81,8 @@ class ServedTables:
                 break
         if tail is not None:
             opened.tail = tail
-        self._opened[partition] = opened
+        # By path: another generation may be served since this began.
+        self._opened[path] = opened
         return ServedShard(opened.table, opened.tail, opened.newest)
 
     async def _at_newest(self, path: Path, opened: _Opened | None) -> _Opened:

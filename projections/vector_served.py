@@ -41,8 +41,6 @@ def distances(vector: Vectors, rows: list[MemoryRow]) -> list[float]:
     theirs = theirs.reshape(len(rows), -1)
     mine = np.asarray(vector, dtype=np.float32)
     lengths = np.linalg.norm(theirs, axis=1) * np.linalg.norm(mine)
-    return [
-        float(one)
-        for one in 1
-        - np.divide(theirs @ mine, lengths, where=lengths > 0, out=np.zeros(len(rows), np.float32))
-    ]
+    near = np.divide(theirs @ mine, lengths, where=lengths > 0, out=np.zeros(len(rows), np.float32))
+    found: list[float] = (1 - near).tolist()
+    return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from lancedb.table import AsyncTable
 
 from memfold.memory.errors import ShardDamaged
 from memfold.projections.generations import Generations
 from memfold.projections.vector_index import LanceMemoryIndex
+from memfold.projections.vector_reader import ServedTables
 from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import Event
 from tests.projections.vector_store import ALEX, ANYONE, PARTITIONS, QUERY, Store
@@ -81,6 +84,32 @@ async def test_a_generation_that_goes_away_while_it_is_read_is_asked_for_no_long
     store.generations.remove("g0001")
     monkeypatch.setattr(Generations, "pointer", late)
     assert await index.current(ALEX.tenant, None, ANYONE, None) == before
+
+
+async def test_a_reader_that_was_opening_an_old_generation_leaves_nothing_of_it(
+    store: Store, index: LanceMemoryIndex, events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pointer moves, and others read on, while one reader waits for the old generation's table."""
+    store.feed(events)
+    opening, go_on = asyncio.Event(), asyncio.Event()
+    real = ServedTables._open
+
+    async def slow(self: ServedTables, path: Path) -> AsyncTable:
+        if path.parent.name == "g0001" and not opening.is_set():
+            opening.set()
+            await go_on.wait()
+        return await real(self, path)
+
+    monkeypatch.setattr(ServedTables, "_open", slow)
+    waiting = asyncio.create_task(index.position(0))
+    await opening.wait()
+    store.close()
+    store.open("g0002")
+    store.generations.serve("g0002")
+    assert await index.position(0) == -1
+    go_on.set()
+    await waiting
+    assert await index.position(0) == -1
 
 
 async def test_damage_is_named_with_the_way_out(
