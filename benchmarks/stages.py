@@ -156,6 +156,7 @@ def _fold(projection: str, home: Path, records: list[LogRecord], keys: KeyStore)
     for start in range(0, len(records), EVENTS_A_BATCH):
         batch = records[start : start + EVENTS_A_BATCH]
         position = fold_batch(shard, position, batch, open_batch(batch, keys))
+        shard.keep_up()
     seconds = time.perf_counter() - started
     shard.close()
     return MEMORIES / seconds

@@ -21,7 +21,7 @@ from memfold.projections.vector_errors import lance_errors
 from memfold.projections.vector_fold import Touched, fold, touched
 from memfold.projections.vector_rows import Row, check_vectors
 from memfold.projections.vector_table import VectorTable
-from memfold.projections.vector_tail import Frame, Tail, TailFile, taken_up
+from memfold.projections.vector_tail import Frame, Tail, TailFile, remove_tails, taken_up
 from memfold.schemas.records import Event
 
 ROWS, BYTES, SECONDS = 1_000, 4 * 2**20, 5.0
@@ -42,7 +42,7 @@ class VectorShard:
     def __init__(
         self, path: Path, partition: int, dimensions: int, index_above: int | None = INDEX_ABOVE
     ) -> None:
-        self._path, self._partition = path, partition
+        self._path, self._partition, self._begun = path, partition, 0.0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = path.with_name(path.name + ".lock").open("a")
         try:
@@ -62,15 +62,17 @@ class VectorShard:
 
     def _take_up(self) -> None:
         with lance_errors(self._path):
+            tail = taken_up(self._path, self._table.position)
+        if tail.position == self._table.position:
             self._begin_tail()
-            self._tail = taken_up(self._path, self._table.position)
-            self.commit()
-            # Also one of which nothing could be taken up: the next tail is this writer's from its first byte.
-            self._file.remove_others()
+        else:
+            self._commit(tail)
 
     def _begin_tail(self) -> None:
         self._tail = Tail.above(self._table.position)
-        self._file, self._begun = TailFile(self._path, self._tail.base.offset), time.monotonic()
+        self._file = TailFile(self._path, self._tail.base.offset)
+        with lance_errors(self._path):
+            remove_tails(self._path)
 
     def position(self) -> Position:
         return self._tail.position
@@ -145,8 +147,6 @@ class VectorShard:
         self._table.commit(rows, tail.position, all_new=not tail.over)
         self._known.update(hash(row.memory_id) for row in rows)
         self._begin_tail()
-        with lance_errors(self._path):
-            self._file.remove_others()
 
     def digest(self) -> str:
         """See vector_digest.py for its definition. Commits first."""

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from memfold.projections.vector_rows import Row, decode_relations
-from memfold.schemas.records import Clear, Envelope, Event, Operation, RelationChange, Scope
+from memfold.projections.vector_rows import Row, decode_relations, scope_of
+from memfold.schemas.records import Clear, Envelope, Event, Operation, RelationChange
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -86,8 +86,7 @@ class _State:
 
     def _clear(self, clear: Clear, event: Event) -> None:
         for row in list(self._current.values()):
-            scope = Scope(row.user_id, row.agent_id, row.run_id, row.actor_id)
-            mine = _belongs(row, event.envelope) and clear.scope.covers(scope)
+            mine = _belongs(row, event.envelope) and clear.scope.covers(scope_of(row))
             if mine or (clear.whole_tenant and row.tenant == event.envelope.tenant):
                 self._close(row, event)
 

@@ -19,12 +19,12 @@ from memfold.memory.matching import matches
 from memfold.memory.ports import Hit, MemoryRow, Vectors
 from memfold.projections.generations import Generations
 from memfold.projections.vector_conditions import compiled
-from memfold.projections.vector_filter import CURRENT, equal, every, one_of
+from memfold.projections.vector_filter import every, one_of
 from memfold.projections.vector_fold import moment
 from memfold.projections.vector_reader import ServedTables
-from memfold.projections.vector_rows import decode_relations, vectors_of
+from memfold.projections.vector_rows import decode_relations, scope_of, vectors_of
 from memfold.projections.vector_served import ServedShard, distances
-from memfold.projections.vector_which import Standing, Which, scope_of
+from memfold.projections.vector_which import AsOf, Which
 from memfold.schemas.partitions import partition_of
 from memfold.schemas.records import Scope
 
@@ -55,7 +55,7 @@ class LanceMemoryIndex:
     def __init__(self, generations: Generations, partitions: int) -> None:
         self.tables = ServedTables(generations)
         self._partitions = partitions
-        self._standing = Standing()
+        self._standing = AsOf()
 
     def at(self, moment: datetime) -> LanceMemoryIndex:
         """The same index as of an aware moment: `search`, `current` and `find` give the versions that were current then.
@@ -63,7 +63,7 @@ class LanceMemoryIndex:
         The relations in a row of a version that has been closed since are those of its end; the graph knows those of a moment.
         """
         then = copy.copy(self)
-        then._standing = Standing(moment)
+        then._standing = AsOf(moment)
         return then
 
     def which(self, tenant: str, subject: str | None, scope: Scope) -> Which:
@@ -97,7 +97,7 @@ class LanceMemoryIndex:
             rows = memory_rows(found)
             near = [*zip(rows, found["_distance"].to_pylist(), strict=True)]
             near = [(row, distance) for row, distance in near if rest is None or matches(rest, row)]
-            newer = [row for row in shard.above(which.holds) if row.vector and matches(tree, row)]
+            newer = [row for row in shard.above(which.holds, tree) if row.vector]
             near += zip(newer, distances(vector, newer), strict=True)
             return [Hit(row, 1 - distance) for row, distance in near]
 
@@ -122,8 +122,8 @@ class LanceMemoryIndex:
             if limit is not None and rest is None:
                 query = query.order_by(_OLDEST_FIRST).limit(limit)
             rows = memory_rows(await query.to_arrow())
-            newer = [row for row in shard.above(which.holds) if matches(tree, row)]
-            return [row for row in rows if rest is None or matches(rest, row)] + newer
+            rows = [row for row in rows if rest is None or matches(rest, row)]
+            return rows + shard.above(which.holds, tree)
 
         rows = [row for found in await self.ask_all(tenant, subject, oldest) for row in found]
         return sorted(rows, key=lambda row: (row.created_at, row.memory_id))[:limit]
@@ -181,8 +181,8 @@ class LanceMemoryIndex:
 
     async def pending(self, tenant: str) -> dict[str, int]:
         """How many current memories of each subject were kept as they were said because a model had failed."""
-        condition = every(equal("tenant", tenant), "pending", CURRENT)
-        which = Which(tenant, None, Scope(), Standing())
+        which = Which(tenant, None, Scope(), AsOf())
+        condition = every(which.condition(), "pending")
 
         async def waiting(shard: ServedShard) -> list[str]:
             found = await shard.table.query().where(shard.beneath(condition)).select(["subject"]).to_arrow()

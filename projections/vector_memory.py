@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from memfold.memory.ports import MemoryRow
 from memfold.projections.vector_fold import moment
-from memfold.projections.vector_rows import Row, decode_relations
-from memfold.schemas.records import Scope
+from memfold.projections.vector_rows import Row, decode_relations, scope_of
 
 
 def memory_row(row: Row) -> MemoryRow:
@@ -16,7 +15,7 @@ def memory_row(row: Row) -> MemoryRow:
         row.memory_id,
         row.version,
         row.text,
-        Scope(row.user_id, row.agent_id, row.run_id, row.actor_id),
+        scope_of(row),
         moment(row.created_at),
         moment(row.updated_at),
         moment(row.valid_from),

@@ -11,7 +11,7 @@ from memfold.memory.ports import Changes, MemoryRow, Seen, Within
 from memfold.projections.vector_feed import LanceMemoryFeed, inside, is_inside
 from memfold.projections.vector_index import FIELDS, memory_rows
 from memfold.projections.vector_served import ServedShard
-from memfold.projections.vector_which import Standing
+from memfold.projections.vector_which import AsOf
 
 _Reached = tuple[object, int]
 
@@ -30,7 +30,7 @@ class LanceMemoryPast:
         new = {partition: one for partition, one in zip(partitions, found, strict=True) if one is not None}
         if since is not None and new == dict(seen):
             return Changes([], [], new, whole=False)
-        standing = Standing(self._moment)
+        standing = AsOf(self._moment)
 
         async def then(shard: ServedShard) -> list[MemoryRow]:
             condition = shard.beneath(*inside(tenant, within), standing.condition())

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from memfold.memory.errors import InvalidInput
 from memfold.projections.base import Position, read_position
-from memfold.schemas.records import RelationChange
+from memfold.schemas.records import RelationChange, Scope
 
 _TIME = pa.timestamp("us", "UTC")
 _TYPES: dict[str, pa.DataType] = {
@@ -82,6 +82,10 @@ class Row(Struct, gc=False):
     added_offset: int
     ordinal: int
     vector: bytes | None
+
+
+def scope_of(row: Row) -> Scope:
+    return Scope(row.user_id, row.agent_id, row.run_id, row.actor_id)
 
 
 def schema(dimensions: int) -> pa.Schema:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from lancedb.table import AsyncTable
 
+from memfold.memory.filters import All, Filter
+from memfold.memory.matching import matches
 from memfold.memory.ports import MemoryRow, Vectors
 from memfold.projections.vector_filter import every, one_of
 from memfold.projections.vector_memory import memory_row
 from memfold.projections.vector_rows import Row
 from memfold.projections.vector_tail import Tail
+
+_EVERYTHING = All()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,10 @@ class ServedShard:
         replaced = [f"NOT ({one_of('row_id', sorted(self.tail.over))})"] if self.tail.over else []
         return every(*conditions, *replaced)
 
-    def above(self, holds: Callable[[Row], bool]) -> list[MemoryRow]:
-        """The rows of the tail of which this holds, with their vectors."""
-        return [memory_row(row) for row in self.tail.rows.values() if holds(row)]
+    def above(self, holds: Callable[[Row], bool], only: Filter = _EVERYTHING) -> list[MemoryRow]:
+        """The rows of the tail of which this holds and which pass, with their vectors."""
+        found = (memory_row(row) for row in self.tail.rows.values() if holds(row))
+        return [row for row in found if matches(only, row)]
 
 
 def distances(vector: Vectors, rows: list[MemoryRow]) -> list[float]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -81,78 +81,79 @@ def path_of(folder: Path, base: int) -> Path:
 
 def read_on(folder: Path, tail: Tail) -> Tail | None:
     """The tail with what was appended since it was read; None where it has no file. Raises ShardDamaged."""
-    path = path_of(folder, tail.base.offset)
-    try:
-        with path.open("rb") as file:
-            file.seek(tail.length)
-            data = file.read()
-    except FileNotFoundError:
+    found = _read(folder, tail)
+    if found is None:
         return None
-    if not data:
-        return tail
-    frames, read, whole = _frames(data)
-    if not whole and tail.length:
+    more, whole = found
+    if whole:
+        return more
+    if tail.length:
         # A writer that found the file damaged has begun another one under its name.
         return read_on(folder, Tail.above(tail.base))
-    if not whole:
-        raise ShardDamaged(
-            f"{path} is damaged at byte {read}; start the worker of this partition again: it folds the rest from the log"
-        )
-    return tail.grown(frames, tail.length + read) if frames else tail
+    raise ShardDamaged(
+        f"{path_of(folder, tail.base.offset)} is damaged at byte {more.length}; start the worker of this partition again: "
+        "it folds the rest from the log"
+    )
 
 
 def taken_up(folder: Path, position: Position) -> Tail:
     """What an earlier writer appended above the table's position, for the one that has its place; from damage on, the log has it."""
-    path, tail = path_of(folder, position.offset), Tail.above(position)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return tail
-    frames, read, whole = _frames(data)
+    nothing = Tail.above(position)
+    tail, whole = _read(folder, nothing) or (nothing, True)
     if not whole:
+        path = path_of(folder, position.offset)
         logger.warning(
-            "%s is damaged at byte %s; what it held from there on is folded from the log", path, read
+            "%s is damaged at byte %s; what it held from there on is folded from the log", path, tail.length
         )
-    return tail.grown(frames, read) if frames else tail
+    return tail
+
+
+def remove_tails(folder: Path) -> None:
+    """Once a table is committed every tail is above an older position. Raises OSError."""
+    for found in folder.glob(f"{_NAME}*"):
+        found.unlink(missing_ok=True)
+
+
+def _read(folder: Path, tail: Tail) -> tuple[Tail, bool] | None:
+    """The tail with the frames that follow it, and whether what is behind those is at most the beginning of one."""
+    try:
+        with path_of(folder, tail.base.offset).open("rb") as file:
+            file.seek(tail.length)
+            data = file.read()
+    except FileNotFoundError:
+        return None
+    frames, read, whole = _frames(data)
+    return (tail.grown(frames, tail.length + read) if frames else tail), whole
 
 
 def _frames(data: bytes) -> tuple[list[Frame], int, bool]:
     """The whole frames, how many bytes they have, and whether what follows is at most the beginning of one."""
     frames: list[Frame] = []
-    read = 0
-    for payload, end in _payloads(data):
-        try:
-            frames.append(_decode(payload or b""))
-        except msgspec.MsgspecError:
-            return frames, read, False
-        read = end
-    return frames, read, True
-
-
-def _payloads(data: bytes) -> Iterator[tuple[bytes | None, int]]:
-    """What each frame holds, and where it ends; None for one that is damaged, after which nothing is read."""
     at = 0
     while len(data) - at >= _HEAD.size:
         length, of_length, of_rest = _HEAD.unpack_from(data, at)
-        begin, end = at + _HEAD.size, at + _HEAD.size + length
+        end = at + _HEAD.size + length
         if crc32(data[at : at + 4]) != of_length:
-            yield None, end
-            return
+            return frames, at, False
         if len(data) < end:
-            return
-        payload = data[begin:end]
+            break
+        payload = data[at + _HEAD.size : end]
         if crc32(payload) != of_rest:
-            yield None, end
-            return
-        yield payload, end
+            return frames, at, False
+        try:
+            frames.append(_decode(payload))
+        except msgspec.MsgspecError:
+            # Written by a version that knows other rows.
+            return frames, at, False
         at = end
+    return frames, at, True
 
 
 class TailFile:
     """The file of a tail, for the shard's only writer. It is made with the first frame, and another one with each commit."""
 
     def __init__(self, folder: Path, base: int) -> None:
-        self._folder, self._path = folder, path_of(folder, base)
+        self._path = path_of(folder, base)
         self._made, self._length = False, 0
 
     def append(self, frame: Frame) -> int:
@@ -162,7 +163,7 @@ class TailFile:
         """
         payload = _encode(frame)
         length = struct.pack("<I", len(payload))
-        data = length + struct.pack("<II", crc32(length), crc32(payload)) + payload
+        data = _HEAD.pack(len(payload), crc32(length), crc32(payload)) + payload
         # Opened for each frame: on a network file system others see what was written once it is closed.
         file = self._opened()
         try:
@@ -172,12 +173,6 @@ class TailFile:
             os.close(file)
         self._length += len(data)
         return self._length
-
-    def remove_others(self) -> None:
-        """Every tail but this one belongs to an older commit. Raises OSError."""
-        for found in self._folder.glob(f"{_NAME}*"):
-            if found != self._path or not self._made:
-                found.unlink(missing_ok=True)
 
     def _opened(self) -> int:
         try:

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from memfold.projections.vector_filter import CURRENT, current_at, equal, every, inside
 from memfold.projections.vector_fold import micros
-from memfold.projections.vector_rows import Row
+from memfold.projections.vector_rows import Row, scope_of
 from memfold.schemas.records import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AsOf:
     """The versions that stand at an aware moment; None: now."""
 
     at: datetime | None = None
@@ -34,7 +34,7 @@ class Which:
     tenant: str
     subject: str | None
     scope: Scope
-    standing: Standing
+    standing: AsOf
 
     def condition(self) -> str:
         of_subject = [] if self.subject is None else [equal("subject", self.subject)]
@@ -49,7 +49,3 @@ class Which:
             and self.scope.covers(scope_of(row))
             and self.standing.holds(row)
         )
-
-
-def scope_of(row: Row) -> Scope:
-    return Scope(row.user_id, row.agent_id, row.run_id, row.actor_id)

@@ -147,7 +147,7 @@ class LanceWideIndex:
             query = query.bypass_vector_index()
         query = query.where(shard.beneath(*conditions)).limit(most)
         found = await query.select([*FIELDS, "vector", "_distance"]).to_arrow()
-        newer = [row for row in _newer(shard, which, asked) if row.vector]
+        newer = [row for row in shard.above(which.holds, asked.only) if row.vector]
         return _Found(found, [*map(_Scored, distances(asked.vector, newer), newer)], how)
 
     async def _count(self, table: AsyncTable, condition: str | None) -> int:
@@ -175,13 +175,9 @@ class LanceWideIndex:
         found = await query.select([*FIELDS, "vector", "_score"]).to_arrow()
         wanted = set(terms(asked.text))
         shared = [
-            _Scored(len(wanted & set(terms(row.text))), row) for row in _newer(shard, which, asked) if wanted
+            _Scored(len(wanted & set(terms(row.text))), row) for row in shard.above(which.holds, asked.only)
         ]
         return _Found(found, [one for one in shared if one.score], "exact")
-
-
-def _newer(shard: ServedShard, which: Which, asked: Asked) -> list[MemoryRow]:
-    return [row for row in shard.above(which.holds) if matches(asked.only, row)]
 
 
 def _for(take: Take, most: int) -> Callable[[ServedShard], Awaitable[_Found]]:

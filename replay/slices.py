@@ -141,7 +141,7 @@ class _OfSlice:
         self._shard.apply(mine, position)
 
     def keep_up(self) -> None:
-        """There is nothing to put in order."""
+        self._shard.keep_up()
 
     def digest(self) -> str:
         return self._shard.digest()

@@ -74,6 +74,8 @@ class ArchiveSink:
         archive = self._archive
         return (0, 0) if archive is None else archive.merge(today, limit)
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None:
         if self._topic == EVENTS:
             self._progress.leave(self._partition)

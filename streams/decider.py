@@ -272,6 +272,8 @@ class DecideSink:
                 "another worker wrote here, so this one starts again from the log"
             )
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None:
         """What is being decided is given up: its commands are in the log, and the next owner decides them."""
         self._room.progress.leave(self._partition)

@@ -55,6 +55,10 @@ class Sink(Protocol):
         """Take consecutive records; waits while it can take no more."""
         ...
 
+    async def at_rest(self) -> None:
+        """Nothing has come for QUIET seconds, and again as often as nothing comes: for what can wait so long."""
+        ...
+
     async def close(self) -> None:
         """Nothing of this sink runs or is on its way any more when it returns."""
         ...
@@ -159,6 +163,7 @@ class Follower:
             try:
                 batch = await self._batch()
             except TimeoutError:
+                await self.sink.at_rest()
                 await self._look()
                 continue
             await self._read_gap(batch[0].records[0].offset)

@@ -24,9 +24,6 @@ from memfold.streams.quarantine import Quarantine
 from memfold.streams.reader import LogReader
 from memfold.streams.traces import Traces, trace_applied
 
-REST = 6.0
-"""Seconds after the last batch until a shard is put in order once more: longer than a vector shard leaves its tail."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -117,12 +114,8 @@ class ShardSink:
         """Held while records are processed; whoever holds it sees the shard stand still."""
         # Held while a thread works on the shard: a cancelled follower must not close it under the thread's feet.
         self._busy = threading.Lock()
-        self._failed: Failed | None = None
-        self._resting: asyncio.TimerHandle | None = None
-        self._tidying: asyncio.Task[None] | None = None
 
     async def open(self, failed: Failed) -> int:
-        self._failed = failed
         self._shard = await asyncio.to_thread(self._open_shard, self._partition)
         self._followed(self._partition, self._shard)
         self._position = await asyncio.to_thread(self._shard.position)
@@ -143,26 +136,11 @@ class ShardSink:
                 for record, reason in batch.unreadable:
                     await self._quarantine.put(record, self._role, reason)
                 await folding(self._fold, records, batch, seen)
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = loop.call_later(REST, self._tidy)
 
-    def _tidy(self) -> None:
-        self._tidying = asyncio.create_task(self._keep_up(), name=f"{self._role}/{self._partition} kept up")
-
-    async def _keep_up(self) -> None:
-        """When nothing more comes: what was folded last does not wait for the next event to be put in order."""
-        try:
-            async with self.turn:
-                await folding(self._put_in_order)
-        except (MemfoldError, OSError) as refused:
-            assert self._failed is not None
-            self._failed(refused)
-
-    def _put_in_order(self) -> None:
-        with self._busy:
-            if self._shard is not None:
-                self._shard.keep_up()
+    async def at_rest(self) -> None:
+        """What was folded last does not wait for the next event to be put in order."""
+        async with self.turn:
+            await folding(self._keep_up)
 
     def _open_and_fold(self, records: Sequence[LogRecord], seen: Callable[[Position], object]) -> OpenedBatch:
         """Not where something has to be put aside first."""
@@ -213,6 +191,12 @@ class ShardSink:
             seen(self._position)
             self._shard.keep_up()
 
+    def _keep_up(self) -> None:
+        with self._busy:
+            # Its partition may have gone meanwhile.
+            if self._shard is not None:
+                self._shard.keep_up()
+
     @property
     def opened(self) -> bool:
         """Whether its partition is this process's now."""
@@ -222,12 +206,6 @@ class ShardSink:
         # A fold that goes on in its thread must not tell of a partition that is another worker's.
         self._left = True
         self._progress.leave(self._partition)
-        if self._resting is not None:
-            self._resting.cancel()
-        if self._tidying is not None:
-            # It may wait for a turn that a switch of generations holds.
-            self._tidying.cancel()
-            await asyncio.wait([self._tidying])
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

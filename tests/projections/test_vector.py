@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from memfold.memory.errors import InvalidInput, ShardLocked
-from memfold.projections import vector
 from memfold.projections.base import Position, fenced
 from memfold.projections.vector import VectorShard
 from memfold.projections.vector_table import VectorTable
@@ -119,15 +118,15 @@ def test_an_event_of_another_partition_is_refused(tmp_path: Path, events: list[E
         assert shard.position() == Position()
 
 
-def test_upkeep_changes_files_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vector, "ROWS", 1)  # a commit for each batch
+def test_upkeep_changes_files_and_nothing_else(tmp_path: Path) -> None:
     events = history(Random(5), 200)
     with closing(VectorShard(tmp_path / "p0000", 0, DIMENSIONS)) as shard:
         for event in events:
             feed(shard, [event])
+            shard.commit()
         left = shard.position(), shard.digest()
     table = lancedb.connect(tmp_path / "p0000").open_table("memories")
-    assert len(list((tmp_path / "p0000" / "memories.lance" / "_transactions").iterdir())) > 100
+    assert len(list((tmp_path / "p0000" / "memories.lance" / "_transactions").iterdir())) > 150
     stats: Any = table.stats()
     assert stats["fragment_stats"]["num_fragments"] < 64
     assert 1 <= table.count_rows("memory_id IS NULL") < 64

@@ -22,4 +22,6 @@ class Taking:
         for record in records:
             self.taken.put_nowait(record.value)
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None: ...

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import memfold.streams.follower
 from memfold.schemas.records import LogRecord
 from memfold.streams.follower import QUEUED, Failed, Follower, Live
 from memfold.streams.positioned import TOGETHER, TOGETHER_BYTES, together
@@ -45,6 +47,8 @@ class Held:
         await self.let.wait()
         self.taken += [record.offset for record in records]
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None:
         self.closed = True
 
@@ -68,6 +72,24 @@ async def begun(follower: Follower) -> None:
     assert await follower.start(lambda failure: None) == 0
     while not follower._opened:  # noqa: ASYNC110 - opened in the follower's own task
         await asyncio.sleep(0)
+
+
+async def test_a_sink_is_told_each_time_that_nothing_came_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memfold.streams.follower, "QUIET", 0.01)
+    rested = asyncio.Semaphore(0)
+
+    class Resting(Held):
+        async def at_rest(self) -> None:
+            rested.release()
+
+    follower = Follower("t", 0, Resting(), cast(LogReader, Empty()))
+    await begun(follower)
+    async with asyncio.timeout(20):
+        await rested.acquire()
+        await rested.acquire()
+    await follower.close()
 
 
 async def test_a_follower_takes_no_more_than_it_has_room_for_and_all_in_order() -> None:

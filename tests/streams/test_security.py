@@ -145,6 +145,8 @@ class Collecting:
         if any(record.value == self._wanted for record in records):
             self.there.set()
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None:
         pass
 

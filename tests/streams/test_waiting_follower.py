@@ -41,6 +41,8 @@ class Held:
         self.taken += [record.value for record in records]
         self.more.set()
 
+    async def at_rest(self) -> None: ...
+
     async def close(self) -> None:
         self.closed += 1
 
